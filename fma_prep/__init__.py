@@ -1,0 +1,25 @@
+"""Music in, a mu-law training set out.
+
+The pipeline, in reading order::
+
+    scrape.crawl       Free Music Archive pages -> tracks in a store, with a ledger  (or scrape.archives, a folder)
+    dataset.storage    a folder, S3 or HDFS behind one small interface
+    dataset.plan       tracks -> partitions of about equal bytes
+    audio.decode       encoded bytes -> blocks of one channel, and what was wrong with them
+    audio.resample     44.1 kHz -> 8 kHz, as matrix products
+    audio.mulaw        samples -> 256 levels
+    audio.digitize     the three above, in a row
+    dataset.shards     codes -> a pickle shard and its commit record
+    dataset.manifest   commit records -> what became of every track
+    dataset.reading    the dataset, back as arrays or as training windows
+
+`jobs/digitize.py` is the same, as a Spark job.
+"""
+
+import os
+
+__version__ = "0.1.0"
+
+# One thread a worker, and one BLAS kernel whatever the CPU model: both must be set before numpy is loaded.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")

@@ -1,0 +1,1 @@
+"""Where things are and what became of them: stores, partitions, shards, manifest, reader."""

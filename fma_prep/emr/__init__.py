@@ -1,0 +1,1 @@
+"""Ships the dependencies and submits the job."""

@@ -1,0 +1,1 @@
+"""A finished dataset as a page a person looks at."""

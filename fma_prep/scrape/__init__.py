@@ -1,0 +1,1 @@
+"""Fills a store with tracks: pages, politeness, ledger, published archives."""
