@@ -17,9 +17,28 @@ The pipeline, in reading order::
 """
 
 import os
+import platform
+from pathlib import Path
 
 __version__ = "0.1.0"
 
+
+def _blas_kernel() -> str | None:
+    """Return the OpenBLAS kernel that every usual CPU of this architecture has, or None to leave the choice to it.
+
+    Left alone, it takes another kernel on another CPU model, which sums in another order: some codes move by one.
+    """
+    if platform.machine() == "aarch64":
+        return "ARMV8"
+    try:
+        flags = Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
+    except OSError:
+        return None
+    return "Haswell" if {"avx2", "fma"} <= set(flags) else None
+
+
 # One thread a worker, and one BLAS kernel whatever the CPU model: both must be set before numpy is loaded.
+if _kernel := _blas_kernel():
+    os.environ["OPENBLAS_CORETYPE"] = _kernel  # whatever a node's profile says: the codes are a promise
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
