@@ -37,8 +37,6 @@ def _blas_kernel() -> str | None:
     return "Haswell" if {"avx2", "fma"} <= set(flags) else None
 
 
-# One thread a worker, and one BLAS kernel whatever the CPU model: both must be set before numpy is loaded.
+# Must be set before numpy is loaded. Whatever a node's profile says: the codes are a promise.
 if _kernel := _blas_kernel():
-    os.environ["OPENBLAS_CORETYPE"] = _kernel  # whatever a node's profile says: the codes are a promise
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+    os.environ["OPENBLAS_CORETYPE"] = _kernel
