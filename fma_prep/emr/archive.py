@@ -117,7 +117,10 @@ def build(root: Path, arch: str = "x86_64", output: Path | None = None) -> Archi
         parts = _parts(tree, root / "fma_prep", arch, _needed(tree, wanted))
         lock_sha256 = hashlib.sha256(lock.read_bytes()).hexdigest()
         made = Path(scratch) / "archive.tar.gz"
-        archive = _pack(parts, made, {"arch": arch, "python": list(PYTHON), "lock_sha256": lock_sha256})
+        # what a worker loads by name: the smoke test of the bootstrap action (resampy is read as data, unimported)
+        imports = ["fma_prep", *sorted(n.replace("-", "_") for n in wanted - {"resampy"})]
+        about = {"arch": arch, "python": list(PYTHON), "imports": imports, "lock_sha256": lock_sha256}
+        archive = _pack(parts, made, about)
         check(made, arch)
         made.chmod(0o644)  # the cluster's users read it, not only who built it
         final = folder / NAME.format(arch=arch)
