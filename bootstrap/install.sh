@@ -26,7 +26,7 @@ fail() { # what is wrong, what to do about it
 
 reason() { # the error output of a command, as a person would say it
     case "$1" in
-    *"No space left"* | *"Disk quota"*) echo "the disk is full" ;;
+    *"No space left"* | *"Disk quota"* | *"Wrote only"*) echo "the disk is full" ;;
     *"(403)"* | *AccessDenied* | *Forbidden* | *"not authorized"*) echo "this node may not read it" ;;
     *"(404)"* | *NoSuchKey* | *NoSuchBucket* | *"Not Found"*) echo "it is not there" ;;
     *"Unable to locate credentials"*) echo "this node has no AWS credentials" ;;

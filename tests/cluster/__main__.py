@@ -31,10 +31,10 @@ def main() -> None:
         unshare = [*prefix, "unshare", *_NAMESPACES]
         if os.environ.get(WORLD) != "none" and shutil.which(unshare[0]) and _can([*unshare, "true"]):
             # PYTHONPATH by env: sudo may drop it
-            os.execvp(unshare[0], [*unshare, "env", f"PYTHONPATH={downloads.ROOT}", f"{WORLD}=apart", *me])
+            os.execvp(unshare[0], [*unshare, "env", f"PYTHONPATH={downloads.ROOT}", f"{WORLD}=apart", *me])  # noqa: S606
     print("cluster tests: this machine forbids namespaces: nodes share its files, network and user", file=sys.stderr)
     os.environ[WORLD] = "none"
-    os.execv(sys.executable, [sys.executable, *_pytest(sys.argv[1:])])
+    os.execv(sys.executable, [sys.executable, *_pytest(sys.argv[1:])])  # noqa: S606
 
 
 def _can(command: list[str]) -> bool:
@@ -57,7 +57,7 @@ def _inside(arguments: list[str]) -> None:
     # a machine's proxy is not for here, nor its credentials
     for name in [n for n in os.environ if n.lower().endswith("_proxy") or n.startswith("AWS_")]:
         del os.environ[name]
-    os.execv(sys.executable, [sys.executable, *_pytest(arguments)])
+    os.execv(sys.executable, [sys.executable, *_pytest(arguments)])  # noqa: S606
 
 
 def _sh(script: str, *arguments: str) -> None:

@@ -1,5 +1,6 @@
 """One cluster for all tests of this folder, started when the first asks for it."""
 
+import hashlib
 import shutil
 import sys
 import tempfile
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import nodes
+from tests.cluster import downloads, nodes
 from tests.cluster.hadoop import Hadoop
+from tests.s3.servers import start_gateway, start_moto
 
 
 def pytest_report_header():
@@ -36,3 +38,30 @@ def hadoop(work):
         cluster.stop()
         if "-v" in sys.argv:
             print((work / "master/resourcemanager.log").read_text()[-2000:])
+
+
+@pytest.fixture(scope="session")
+def ship(work):
+    """What a submitter has, in the folder that all nodes see: the archive, the jobs, the bootstrap action."""
+    shared = work / "shared"
+    shared.mkdir(exist_ok=True)
+    shutil.copy(downloads.archive(), shared)
+    for folder in ("jobs", "bootstrap"):
+        shutil.copytree(downloads.ROOT / folder, shared / folder)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def archive_sha256():
+    """Of the archive in `ship`."""
+    with downloads.archive().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@pytest.fixture(scope="session")
+def s3(work):
+    """A real S3 gateway outside the cluster, or moto where there is no Go to build one."""
+    start = start_gateway if downloads.versitygw() else start_moto
+    server = start(work / "s3", nodes.OUTSIDE)
+    yield server
+    server.stop()

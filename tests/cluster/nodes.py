@@ -75,11 +75,16 @@ class Node:
             _sh("mkdir -p /mnt/$1 && nsenter -t $2 -m mount --bind $0 /mnt/$1", str(place), target, pid)
         # And what it has not. Innermost last, so that no mount hides another's mount point.
         for place in sorted({p for p in self._hidden() if p.is_dir()}):
-            _sh("nsenter -t $0 -m sh -c 'test ! -d \"$1\" || mount -t tmpfs -o mode=1777 none \"$1\"' sh $1", pid, str(place))
+            _sh(
+                'nsenter -t $0 -m sh -c \'test ! -d "$1" || mount -t tmpfs -o mode=1777 none "$1"\' sh $1',
+                pid,
+                str(place),
+            )
         self.java, self.hadoop, self.spark = Path("/mnt/java"), Path("/mnt/hadoop"), Path("/mnt/spark")
         self.home, self.shared = Path("/mnt/node"), Path("/mnt/shared")
-        _sh("nsenter -t $0 -m sh -ec 'mkdir -p /opt/bin; printf \"%s\\n\" \"$1\" > /opt/bin/aws; chmod -R a+rx /opt/bin' sh \"$1\"",
-            pid, f'#!/bin/sh\nPYTHONPATH=/mnt/aws exec {PYTHON} -m awscli "$@"')  # fmt: skip
+        aws = f'#!/bin/sh\nPYTHONPATH=/mnt/aws exec {PYTHON} -m awscli "$@"'
+        write = 'mkdir -p /opt/bin; printf "%s\\n" "$0" > /opt/bin/aws; chmod -R a+rx /opt/bin'
+        _sh('nsenter -t $0 -m sh -ec "$1" "$2"', pid, write, aws)
 
     def _hidden(self) -> list[Path]:
         sites = subprocess.run(
@@ -94,7 +99,13 @@ class Node:
         inside = [] if self._holder is None else ["nsenter", "-t", str(self._holder.pid), "-m", "-n", "-u", "--wd=/"]
         if self._holder is not None and user != "root":
             inside += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--no-new-privs"]
-        bare = {"PATH": "/opt/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "USER": user, "JAVA_HOME": str(self.java), "HOME": "/nonexistent"}
+        bare = {
+            "PATH": "/opt/bin:/usr/bin:/bin",
+            "LANG": "C.UTF-8",
+            "USER": user,
+            "JAVA_HOME": str(self.java),
+            "HOME": "/nonexistent",
+        }
         # A fallback without other OS users: Hadoop believes this name, as it does without Kerberos.
         bare |= {} if self._holder is not None else {"HADOOP_USER_NAME": user, "PATH": os.environ["PATH"]}
         pairs = [f"{k}={v}" for k, v in (bare | environment).items()]
@@ -148,7 +159,7 @@ def kill_all_in(pid: int) -> None:
 
 def _namespace(pid: int) -> str:
     try:
-        return os.readlink(f"/proc/{pid}/ns/mnt")
+        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
     except OSError:
         return ""
 
