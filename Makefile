@@ -36,6 +36,18 @@ run: $(READY) ## the whole pipeline on an embedded example: no account, no serve
 test: $(READY) ## all tests that a contributor must pass
 	@$(ACTIVATE) python -m pytest --ignore=tests/cluster --ignore=tests/s3
 
+.PHONY: test-cluster
+test-cluster: $(READY) ## the job on a real YARN and HDFS cluster, started here for it
+	@$(ACTIVATE) python -m tests.cluster
+
+.PHONY: test-s3
+test-s3: $(READY) ## stores against a real S3 gateway with users
+	@$(ACTIVATE) python -m pytest tests/s3
+
+.PHONY: archive
+archive: $(READY) ## all dependencies for the nodes of a cluster: dist/fma_prep-ARCH.tar.gz (ARCH=aarch64)
+	@$(ACTIVATE) python scripts/make_archive.py --arch $(ARCH)
+
 .PHONY: lint
 lint: $(READY) ## ruff and mypy
 	@$(ACTIVATE) ruff check . && ruff format --check . && mypy

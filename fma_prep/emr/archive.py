@@ -119,7 +119,12 @@ def build(root: Path, arch: str = "x86_64", output: Path | None = None) -> Archi
         made = Path(scratch) / "archive.tar.gz"
         # what a worker loads by name: the smoke test of the bootstrap action (resampy is read as data, unimported)
         imports = ["fma_prep", *sorted(n.replace("-", "_") for n in wanted - {"resampy"})]
-        about = {"arch": arch, "python": list(PYTHON), "imports": imports, "lock_sha256": lock_sha256}
+        about: dict[str, object] = {
+            "arch": arch,
+            "python": list(PYTHON),
+            "imports": imports,
+            "lock_sha256": lock_sha256,
+        }
         archive = _pack(parts, made, about)
         check(made, arch)
         made.chmod(0o644)  # the cluster's users read it, not only who built it
