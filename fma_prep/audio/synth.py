@@ -71,11 +71,13 @@ def _voice(n: int, rate_hz: int, rng: np.random.Generator, lowest_hz: float) -> 
 def _note(rate_hz: int, pitch_hz: float) -> Samples:
     """Return 1.5 s of a plucked string: harmonics that fade the faster the higher they are, none beyond Nyquist."""
     t = np.arange(round(1.5 * rate_hz)) / rate_hz
-    harmonics = range(1, min(9, int(0.45 * rate_hz / pitch_hz) + 1))
+    fundamental = np.exp((-1 + 2j * np.pi * pitch_hz) * t)
+    harmonic = np.exp(-2 * t) * np.minimum(1, t * 200) + 0j
     note = np.zeros(len(t))
-    for h in harmonics:
-        note += np.exp(-t * (2 + h)) / h * np.sin(2 * np.pi * pitch_hz * h * t)
-    return (note * np.minimum(1, t * 200)).astype(np.float32)
+    for h in range(1, min(9, int(0.45 * rate_hz / pitch_hz) + 1)):
+        harmonic *= fundamental
+        note += harmonic.imag / h
+    return note.astype(np.float32)
 
 
 def _drum(rate_hz: int, rng: np.random.Generator) -> Samples:
