@@ -27,7 +27,7 @@ _LOG_BYTES = 1 << 20
 @lru_cache(maxsize=1)
 def ffmpeg_program() -> str:
     """Return the path of the static ffmpeg in imageio-ffmpeg's wheel."""
-    import imageio_ffmpeg  # type: ignore[import-untyped]  # noqa: PLC0415  # only here is it needed
+    import imageio_ffmpeg  # noqa: PLC0415  # only here is it needed
 
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
