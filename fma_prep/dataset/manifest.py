@@ -25,7 +25,7 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -52,8 +52,8 @@ COLUMNS = (
 _MERGES = 5  # as often as another driver may commit between our merging and our writing
 
 
-def read_manifest(store: Store) -> list[dict[str, Any]]:
-    """Return the lines of a dataset's manifest.
+def read_manifest(store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a dataset's manifest.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def read_manifest(store: Store) -> list[dict[str, Any]]:
     DatasetError
         If it is damaged.
     """
-    return _parse_manifest(store, store.read(MANIFEST))
+    yield from _parse_manifest(store, store.read(MANIFEST))
 
 
 def begin(
@@ -313,8 +313,7 @@ def _manifest_line(line: Mapping[str, Any], provenance: Mapping[str, Mapping[str
     }
 
 
-def _parse_manifest(store: Store, data: bytes) -> list[dict[str, Any]]:
-    lines = []
+def _parse_manifest(store: Store, data: bytes) -> Iterator[dict[str, Any]]:
     for number, text in enumerate(data.splitlines(), 1):
         try:
             line = json.loads(text)
@@ -322,5 +321,4 @@ def _parse_manifest(store: Store, data: bytes) -> list[dict[str, Any]]:
                 raise ValueError(text)
         except (ValueError, KeyError, TypeError) as e:
             raise DatasetError(f"line {number} is not one of a manifest", store.name(MANIFEST)) from e
-        lines.append(line)
-    return lines
+        yield line
