@@ -1,0 +1,1 @@
+"""This pipeline beside everything else, measured in one run: corpus, contenders, measurements, charts, simulation."""
