@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fma_prep.audio.recipe import CHOICES, Recipe
+from fma_prep.dataset.licences import wanted
 from fma_prep.errors import FmaPrepError
 
 __all__ = [
@@ -77,11 +78,10 @@ def add_storage_option(parser: argparse.ArgumentParser) -> None:
 
 
 def add_licence_option(parser: argparse.ArgumentParser) -> None:
-    """Add ``--licence``; its value becomes a list such as ``["by", "cc0"]``."""
+    """Add ``--licence``; its value is a filter for `fma_prep.dataset.licences.matches`, or None: all."""
     parser.add_argument(
         "--licence",
-        type=lambda text: [part.strip() for part in text.split(",") if part.strip()],
-        default=[],
+        type=wanted,
         metavar="LIST",
         help="only tracks under these licences, as in by,by-sa,cc0; an unknown licence matches none",
     )

@@ -10,6 +10,7 @@ import pytest
 
 from fma_prep import command
 from fma_prep.audio.recipe import Recipe
+from fma_prep.errors import UsageError
 
 
 def parse(*extra):
@@ -75,8 +76,11 @@ def test_what_only_names_a_key_is_no_credential():
     assert parse("--storage-options", given).storage_options["output"]["requester_pays"] is True
 
 
-def test_licences_are_a_list():
-    assert parse("--licence", "by, by-sa,cc0").licence == ["by", "by-sa", "cc0"]
+def test_licences_are_a_filter():
+    assert parse().licence is None
+    assert parse("--licence", "by, by-sa,cc0").licence == {"by", "by-sa", "cc0"}
+    with pytest.raises(UsageError, match="not a licence filter"):
+        parse("--licence", "by,none")
 
 
 ENDINGS = {
