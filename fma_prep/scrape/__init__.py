@@ -1,4 +1,4 @@
-"""Fills a store with tracks and a ledger of where they came from: scraped politely, from the FMA data set, or a person's own.
+"""Fills a store with tracks and a ledger of their origin: scraped politely, from the FMA data set, or a person's own.
 
     pages       HTML -> rows; pure
     transport   one HTTP exchange, with limits that hold against a hostile server
