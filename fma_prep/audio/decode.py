@@ -32,6 +32,7 @@ _WILD = 4.0  # healthy tracks were seen to reach 1.5, broken frames 94,825
 _MAX_LOST = 0.02  # of what was promised
 _MAX_BAD, _MAX_BAD_RATIO = 2, 0.01
 _MAX_DEMUX_ERRORS = 100
+_MAX_CHANGES = 1000  # of rate or channels in a file: each costs some milliseconds
 
 
 @dataclass
@@ -132,6 +133,7 @@ class Tally:
     bad: int = 0
     bad_since: int = 0
     silenced: int = 0
+    changes: int = 0
     size_bytes: int = 0
     sizes: set[int] = field(default_factory=set)  # of good ones, but for the last: it may be cut
     last_bytes: int = 0
@@ -154,7 +156,7 @@ def _av_pieces(stream: BinaryIO, channel: Channel, source: Source, tally: Tally)
         source.codec = sound.codec_context.codec.canonical_name
         if source.codec == "flac":
             sound.codec_context.options = {"err_detect": "crccheck+explode"}  # or it plays what it knows to be wrong
-        yield from _gathered(_frames(container, sound, tally), channel, source)
+        yield from _gathered(_frames(container, sound, tally), channel, source, tally)
 
 
 def opened(stream: BinaryIO) -> av.container.InputContainer:
@@ -212,7 +214,7 @@ class Piece:
     starts: list[int]
 
 
-def _gathered(frames: Iterable[av.AudioFrame], channel: Channel, source: Source) -> Iterator[Piece]:
+def _gathered(frames: Iterable[av.AudioFrame], channel: Channel, source: Source, tally: Tally) -> Iterator[Piece]:
     """Gather frames, which are short, to pieces that are worth a numpy call."""
     kind: tuple[int, str, str] | None = None
     used: list[int] = []
@@ -225,7 +227,7 @@ def _gathered(frames: Iterable[av.AudioFrame], channel: Channel, source: Source)
                 yield Piece(kind[0], block[:, :filled], starts)
             if now != kind:
                 used, kind = used_channels([c.name for c in frame.layout.channels], channel), now
-                _note_kind(frame, source)
+                _note_kind(frame, source, tally)
             block, filled, starts = np.empty((len(used), max(_BLOCK_SAMPLES, n)), np.float32), 0, []
         starts.append(filled)
         for row, values in zip(block, _values(frame, used), strict=True):
@@ -235,10 +237,13 @@ def _gathered(frames: Iterable[av.AudioFrame], channel: Channel, source: Source)
         yield Piece(kind[0], block[:, :filled], starts)
 
 
-def _note_kind(frame: av.AudioFrame, source: Source) -> None:
+def _note_kind(frame: av.AudioFrame, source: Source, tally: Tally) -> None:
     """Note rate and channels of the first frame, and later that they change."""
     if frame.sample_rate not in RATES_HZ:
         raise TrackError("decode", f"nobody records at a sample rate of {frame.sample_rate} Hz")
+    tally.changes += 1
+    if tally.changes > _MAX_CHANGES:
+        raise TrackError("decode", "damaged: rate or channels keep changing")
     rate_hz, channels = frame.sample_rate, frame.layout.nb_channels
     if not source.rate_hz:
         source.rate_hz, source.channels = rate_hz, channels

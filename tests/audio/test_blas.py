@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from fma_prep.audio.blas import kernel_in_use
+
 PROGRAM = """
 import hashlib, sys
 if {pinned}:
@@ -31,3 +33,9 @@ def test_two_machines_with_different_kernels_give_the_same_codes():
     if run(kernels[0], pinned=False) == run(kernels[1], pinned=False):
         pytest.skip("this BLAS has one kernel only")
     assert run(kernels[0], pinned=True) == run(kernels[1], pinned=True)
+
+
+def test_the_kernel_asked_for_is_the_one_in_use():
+    if not kernel_in_use() or "OPENBLAS_CORETYPE" not in os.environ:
+        pytest.skip("this numpy has another BLAS, or this CPU none of the usual kernels")
+    assert kernel_in_use().casefold() == os.environ["OPENBLAS_CORETYPE"].casefold()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fma_prep.audio.decode as module
 from fma_prep.audio import synth
 from fma_prep.audio.decode import decode
 from fma_prep.errors import TrackError
@@ -108,6 +109,14 @@ def test_another_rate_in_mid_file_is_brought_to_the_first():
     assert len(found) == pytest.approx(4.1 * 44100, abs=3000)
     spectrum = np.abs(np.fft.rfft(found[-66150:-22050]))  # of the second
     assert np.argmax(spectrum) == 440
+
+
+def test_a_rate_that_keeps_changing_is_damage(monkeypatch):
+    """Each change costs a resampler: a file of changes would hold a worker for hours."""
+    monkeypatch.setattr(module, "_MAX_CHANGES", 20)
+    frames = [tracks.file(rate_hz=hz, seconds=0.15, xing=False, bit_rate_bps=128_000) for hz in (44100, 48000)]
+    with pytest.raises(TrackError, match="keep changing"):
+        samples(b"".join(frames) * 11)
 
 
 def test_what_is_before_and_after_the_sound_is_no_damage():
