@@ -5,6 +5,7 @@
     run = begin(store, recipe, input_uri, tracks, overwrite=False)     # refuses another recipe or INPUT
     todo = run.left(plan(tracks, partitions, parallelism))             # [(partition, tracks)], without what is settled
     …                                                                  # tasks: run.target.writer(partition), see shards
+    run.checkpoint(provenance)                                         # now and then, in a long run
     summary = run.finish(provenance, max_failed=0.05)                  # manifest, summary, _SUCCESS
 
 **Truth.** A task's commit record says what became of its tracks; the manifest is all records merged, a line for each
@@ -31,7 +32,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fma_prep.audio.recipe import Recipe
-from fma_prep.dataset.commits import PROVENANCE, Ledger, list_commits, load_json, read_commits, shard_name
+from fma_prep.dataset.commits import NOT_TRIED, PROVENANCE, Ledger, list_commits, load_json, read_commits, shard_name
 from fma_prep.dataset.records import FORMAT
 from fma_prep.dataset.shards import COMMITS, Target
 from fma_prep.dataset.storage import Entry, Store
@@ -169,10 +170,7 @@ class Run:
         """
         provenance = provenance or {}
         for _ in range(_MERGES):
-            self.catch_up()
-            self._refuse_if_replaced()
-            lines = [_manifest_line(line, provenance) for line in self._ledger.lines()]
-            summary = summarise(lines, self._seconds(), max_failed)
+            lines, summary = self._merged(provenance, max_failed)
             if self._marker and not summary.ok:
                 return summary  # what was there stays, and the marker: the same command goes on
             self._write(lines, summary, provenance, run or {})
@@ -183,6 +181,18 @@ class Run:
         if summary.ok:
             self._store.write(SUCCESS, b"")
         return summary
+
+    def checkpoint(self, provenance: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Write manifest and summary as things stand, without `_SUCCESS`.
+
+        For long runs, every few minutes: should this one be killed, the next reads only the records that came later.
+        Does nothing while a dataset is being replaced, for then the manifest is the old one's.
+        """
+        if self._marker:
+            return
+        lines, summary = self._merged(provenance or {}, 1.0)
+        summary.ok = False
+        self._write(lines, summary, provenance or {}, {})
 
     def recall(self, summary: Mapping[str, Any]) -> None:
         """Take what the manifest holds, and remember which records need not be read again."""
@@ -195,7 +205,8 @@ class Run:
         gone = {
             str(line["shard"]).removesuffix(".pkl")
             for line in _parse_manifest(self._store, data)
-            if not self._ledger.take({c: line[c] for c in COLUMNS if line.get(c) is not None})
+            if line["reason"] != NOT_TRIED
+            and not self._ledger.take({c: line[c] for c in COLUMNS if line.get(c) is not None})
         }
         folded = set(summary.get("folded", ()))  # but a track that is not listed now may come back
         self._unfolded = {name for name in folded if name.rpartition("-")[0] in gone}
@@ -204,17 +215,28 @@ class Run:
 
     def catch_up(self) -> None:
         """Read the records that are new."""
+        ours = self.target.recipe.fingerprint, self.target.input_uri
         for name, record in read_commits(self._store, self._unread()):
             tracks = record.pop("tracks")
             self._seen[name] = record
             if record.get("generation", "") != self.target.generation:
                 continue
-            _refuse_another(self._store, record, self.target.recipe, self.target.input_uri)
+            if (record.get("fingerprint"), record.get("input")) != ours:
+                _refuse_another(self._store, record, self.target.recipe, self.target.input_uri)
             taken = [self._ledger.take(line) for line in tracks]
             if all(taken):
                 self._foldable.add(name)
             if name in self._unfolded:
                 self._folded_seconds.subtract(record.get("seconds", {}))  # it counts for itself again
+
+    def _merged(
+        self, provenance: Mapping[str, Mapping[str, Any]], max_failed: float
+    ) -> tuple[list[dict[str, Any]], Summary]:
+        """Return manifest lines and their numbers, of all records there are now."""
+        self.catch_up()
+        self._refuse_if_replaced()
+        lines = [_manifest_line(line, provenance) for line in self._ledger.lines()]
+        return lines, summarise(lines, self._seconds(), max_failed)
 
     def _unread(self) -> list[str]:
         replaced = self._marker["replaces"] if self._marker else ()

@@ -169,6 +169,31 @@ def test_the_form_of_the_input_does_not_matter(store):
     assert whole_run(store, input_uri="file:/in")[1] == []
 
 
+def test_a_checkpoint_saves_the_next_run_its_reading(store, monkeypatch):
+    run = begin(store, Recipe(), INPUT, TRACKS)
+    work(run, plan(TRACKS, 3, 1), most=2)
+    run.checkpoint(PROVENANCE)
+    assert not store.exists("_SUCCESS")
+    done = [line["track"] for line in read_manifest(store) if line["status"] == "done"]
+    assert 0 < len(done) < 10
+    with monkeypatch.context() as nothing_is_read:
+        nothing_is_read.setattr(commits, "load_json", None)
+        assert begin(store, Recipe(), INPUT, TRACKS).settled == len(done)
+    _, did = whole_run(store)
+    assert not set(did) & set(done)
+    assert holds(store) == EXPECTED
+
+
+def test_a_checkpoint_never_touches_what_is_being_replaced(store):
+    whole_run(store)
+    before = store.read("_manifest.jsonl")
+    run = begin(store, Recipe(mu=100), INPUT, TRACKS, overwrite=True)
+    work(run, plan(TRACKS, 3, 1))
+    run.checkpoint()
+    assert store.read("_manifest.jsonl") == before
+    assert store.exists("_SUCCESS")
+
+
 def test_no_tracks_never_replace_a_dataset(store):
     whole_run(store)
     with pytest.raises(NotFoundError):

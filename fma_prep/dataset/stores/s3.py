@@ -76,7 +76,7 @@ class S3Backend:
         first, size, etag = self._get(path, 0, _FIRST_BYTES)
 
         def fetch(start: int, length: int) -> bytes:
-            return self._get(path, start, length, IfMatch=etag)[0]
+            return self._get(path, start, length, **({"IfMatch": etag} if etag else {}))[0]
 
         return Opened(size, fetch, first=first, buffer_bytes=_FIRST_BYTES)
 
@@ -131,7 +131,7 @@ class S3Backend:
             if _status(e) != 416:
                 raise
             info = self.info(key)  # the range begins at the end of the file, or beyond
-            return b"", info.size_bytes, info.identity["etag"]
+            return b"", info.size_bytes, ""
 
     def _body(self, key: str, **arguments: str) -> tuple[bytes, int, str]:
         async def get() -> tuple[bytes, int, str]:
@@ -142,7 +142,7 @@ class S3Backend:
             finally:
                 body.close()
             whole = answer.get("ContentRange", "").rpartition("/")[2]
-            return content, int(whole) if whole.isdigit() else len(content), answer["ETag"]
+            return content, int(whole) if whole.isdigit() else len(content), answer.get("ETag", "")
 
         content: tuple[bytes, int, str] = sync(self._fs.loop, get)
         return content
@@ -171,7 +171,9 @@ class S3Backend:
 
 
 def _identity(item: Mapping[str, Any]) -> dict[str, str]:
-    return {"etag": str(item["ETag"]).strip('"')}
+    if item.get("ETag"):
+        return {"etag": str(item["ETag"]).strip('"')}
+    return {"modified": item["LastModified"].isoformat()}  # a gateway over files that it did not write
 
 
 def _size_left(file: BinaryIO) -> int:
