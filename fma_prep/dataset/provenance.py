@@ -5,27 +5,23 @@ lie in ``INPUT/_ledger/*.json``. `fma_prep.scrape.ledger` writes both. They are 
 manifest is made and are no part of its shards, so a corrected licence arrives without digitising again.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fma_prep.dataset.licences import matches, spdx, url_of, wanted
-from fma_prep.dataset.storage import Store
+from fma_prep.dataset.storage import Entry, Store
 from fma_prep.errors import DatasetError, NotFoundError
 
 __all__ = [
     "FIELDS",
     "LEDGER",
     "LOOSE",
-    "attribution_csv",
-    "hours_by_licence",
+    "cut_short",
     "load",
-    "matches",
+    "permitted",
     "read_ledger",
-    "unknown",
     "wanted",
 ]
 
@@ -60,9 +56,19 @@ def load(store: Store) -> dict[str, dict[str, Any]]:
     return {path: _provenance(entry) for path, entry in read_ledger(store).items() if entry.get("state") == "done"}
 
 
-def unknown() -> dict[str, Any]:
-    """Return the provenance of a track of which nothing is known."""
-    return dict.fromkeys(FIELDS) | {"genres": []}
+def permitted(
+    tracks: Iterable[Entry], known: Mapping[str, Mapping[str, Any]], licences: Iterable[str] | None
+) -> list[Entry]:
+    """Return the tracks whose licence is among `licences` (as `wanted` has them), all with None."""
+    if licences is None:
+        return list(tracks)
+    return [t for t in tracks if matches(known.get(t.path, {}).get("licence"), licences)]
+
+
+def cut_short(tracks: Iterable[Entry], known: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many bytes the ledger promises of each track that has fewer: it is truncated."""
+    staged = {t.path: known.get(t.path, {}).get("bytes") or 0 for t in tracks}
+    return {t.path: staged[t.path] for t in tracks if t.size_bytes < staged[t.path]}
 
 
 def read_ledger(store: Store) -> dict[str, dict[str, Any]]:
@@ -135,37 +141,3 @@ def _text(value: object) -> str | None:
 
 def _number(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def attribution_csv(lines: Iterable[Mapping[str, Any]]) -> str:
-    """Return title, artist, source and licence of each done track as CSV: what CC BY asks to be told of a work.
-
-    Parameters
-    ----------
-    lines : iterable of mapping
-        Manifest lines. Tracks of which nothing is known are in it too, with empty cells.
-    """
-    columns = ("track", "title", "artist", "album", "page_url", "licence", "licence_url")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for line in lines:
-        if line.get("status") == "done":
-            writer.writerow(_cell(line.get(column)) for column in columns)
-    return text.getvalue()
-
-
-def _cell(value: object) -> str:
-    """Return a cell that no spreadsheet takes for a formula: titles are written by strangers."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def hours_by_licence(lines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return how many hours of done tracks are under each licence; ``"unknown"`` is one of them."""
-    hours: dict[str, float] = {}
-    for line in lines:
-        if line.get("status") == "done":
-            licence = line.get("licence") or "unknown"
-            hours[licence] = hours.get(licence, 0.0) + line["n_samples"] / line["sample_rate"] / 3600
-    return {licence: round(hours[licence], 6) for licence in sorted(hours)}
