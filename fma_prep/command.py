@@ -98,7 +98,7 @@ def digitize_parser() -> argparse.ArgumentParser:
     parser.add_argument("output", metavar="OUTPUT", help="the folder of the dataset")
     add_recipe_options(parser)
     parser.add_argument("--master", help="where Spark runs (default: what spark-submit says, else local[*])")
-    parser.add_argument("--partitions", type=_partitions, default="auto", help="how many shards: auto, or a number")
+    parser.add_argument("--partitions", type=_partitions, metavar="auto|N", help="how many shards (default: auto)")
     parser.add_argument(
         "--max-failed", type=_fraction, default=0.05, help="the run fails above this fraction (default: %(default)s)"
     )
@@ -121,6 +121,7 @@ def finish(main: Callable[[], int | None]) -> NoReturn:
     An error of ours becomes one line on standard error; a bug keeps its traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it has to say is raised too, and is for us to say
     try:
         status = main() or 0
     except FmaPrepError as e:
@@ -162,9 +163,9 @@ def _secret_in(options: dict[str, Any]) -> str | None:
     return None
 
 
-def _partitions(text: str) -> int | str:
+def _partitions(text: str) -> int | None:
     if text == "auto":
-        return text
+        return None
     if text.isascii() and text.isdigit() and 1 <= int(text) <= 100_000:
         return int(text)
     raise argparse.ArgumentTypeError(f"must be auto or a number from 1 to 100000, not {text}")

@@ -29,7 +29,7 @@ def test_every_setting_of_the_recipe_has_an_option():
 
 def test_the_public_contracts_defaults():
     options = parse()
-    assert (options.partitions, options.max_failed, options.overwrite) == ("auto", 0.05, False)
+    assert (options.partitions, options.max_failed, options.overwrite) == (None, 0.05, False)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,11 @@ def test_licences_are_a_filter():
     assert parse("--licence", "by, by-sa,cc0").licence == {"by", "by-sa", "cc0"}
     with pytest.raises(UsageError, match="not a licence filter"):
         parse("--licence", "by,none")
+
+
+def test_partitions_are_a_number_or_chosen():
+    assert parse("--partitions", "auto").partitions is None
+    assert parse("--partitions", "7").partitions == 7
 
 
 ENDINGS = {

@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,6 +57,8 @@ def session(name: str, master: str | None = None) -> Iterator[SparkContext]:
         context = SparkContext(conf=conf)
     except Exception as e:
         raise SetupError("Spark cannot start", master, _first_line(e)) from e
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # pyspark's own calls py4j from inside py4j
     if master.startswith("local"):
         context.setLogLevel("OFF")  # a lost worker is a line in our table, not a Java stack trace
     try:
