@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from fma_prep.emr.archive import ABOUT, build, check, node_distributions
 from fma_prep.errors import SetupError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
+ENV = os.environ | {"PYTHONPATH": str(ROOT)}
 ELF = {
     "x86_64": b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e\0",
     "aarch64": b"\x7fELF\x02\x01\x01" + bytes(11) + b"\xb7\0",
@@ -161,9 +163,9 @@ def test_a_worker_gets_what_it_imports_and_no_compiler():
 
 def test_the_command_says_what_it_made_or_why_not(made):
     script = [sys.executable, str(ROOT / "scripts/make_archive.py"), "--check", str(made["aarch64"].path)]
-    good = subprocess.run([*script, "--arch", "aarch64"], capture_output=True, text=True, check=False)
+    good = subprocess.run([*script, "--arch", "aarch64"], env=ENV, capture_output=True, text=True, check=False)
     assert (good.returncode, good.stderr) == (0, "")
-    bad = subprocess.run(script, capture_output=True, text=True, check=False)
+    bad = subprocess.run(script, env=ENV, capture_output=True, text=True, check=False)
     assert bad.returncode == 1
     assert len(bad.stderr.splitlines()) == 1
     assert "not for x86_64" in bad.stderr
