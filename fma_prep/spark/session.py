@@ -1,5 +1,6 @@
 """A Spark context that works: on a laptop from nothing, elsewhere as spark-submit made it."""
 
+import logging
 import os
 import re
 import signal
@@ -40,7 +41,10 @@ def session(name: str, master: str | None = None) -> Iterator[SparkContext]:
         If Spark cannot start here.
     """
     under_submit = "PYSPARK_GATEWAY_PORT" in os.environ
-    if not under_submit:
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # or its farewell is the last line, where our error should be
+    if under_submit:
+        SparkContext._ensure_initialized()  # without its JVM, SparkConf does not know what spark-submit was told
+    else:
         _prepare_laptop()
     conf = SparkConf().setAppName(name)
     master = local_master(master or conf.get("spark.master") or "local[*]")

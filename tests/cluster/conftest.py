@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster import downloads, nodes
 from tests.cluster.hadoop import Hadoop
+from tests.cluster.submitting import Submitter
 from tests.s3.servers import start_gateway, start_moto
 
 
@@ -46,6 +47,7 @@ def ship(work):
     shared = work / "shared"
     shared.mkdir(exist_ok=True)
     shutil.copy(downloads.archive(), shared)
+    shutil.unpack_archive(downloads.archive(), shared / "deps", filter="data")  # for drivers outside of the cluster
     for folder in ("jobs", "bootstrap"):
         shutil.copytree(downloads.ROOT / folder, shared / folder)
     return shared
@@ -65,3 +67,9 @@ def s3(work):
     server = start(work / "s3", nodes.OUTSIDE)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def submit(hadoop, ship):
+    """Submit a job to YARN, and wait for it."""
+    return Submitter(hadoop, ship)

@@ -198,8 +198,8 @@ class Hadoop:
                 "yarn.resourcemanager.scheduler.address": f"{at}:{ports['rm-scheduler']}",
                 "yarn.resourcemanager.admin.address": f"{at}:{ports['rm-admin']}",
                 "yarn.resourcemanager.webapp.address": f"{at}:{ports['rm-web']}",
-                "yarn.nm.liveness-monitor.expiry-interval-ms": 8000,  # ten minutes, by default
-                "yarn.am.liveness-monitor.expiry-interval-ms": 15000,
+                "yarn.nm.liveness-monitor.expiry-interval-ms": 20000,  # ten minutes, by default
+                "yarn.am.liveness-monitor.expiry-interval-ms": 120000,
                 "yarn.resourcemanager.nm.liveness-monitor.interval-ms": 1000,
                 "yarn.nodemanager.hostname": node.name if node.address.startswith("10.") else node.address,
                 "yarn.nodemanager.address": mine["nm"],
