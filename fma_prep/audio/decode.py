@@ -19,12 +19,19 @@ from fma_prep.audio.recipe import Channel
 from fma_prep.audio.resample import RATES_HZ, Resampler
 from fma_prep.errors import TrackError
 
-__all__ = ["FORMATS", "Decoding", "Piece", "Source", "Tally", "decode", "opened", "used_channels"]
+__all__ = ["CODECS", "FORMATS", "Decoding", "Piece", "Source", "Tally", "decode", "opened", "sound_of", "used_channels"]
 
 Samples = NDArray[np.float32]
 
 FORMATS = "mp3,flac,wav,w64,ogg,mov,aac,aiff,caf,au,wv"
 """The demuxers that may open a track. Playlists, SDP and concat scripts, which open other files, are not among them."""
+
+CODECS = (
+    "mp3float,mp3,mp2float,mp2,mp1float,mp1,flac,aac,alac,vorbis,opus,libopus,wavpack,adpcm_ms,adpcm_ima_wav,"
+    "adpcm_ima_qt,pcm_alaw,pcm_mulaw,pcm_u8,pcm_s8,pcm_s16le,pcm_s16be,pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,"
+    "pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be"
+)
+"""The decoders that may see a track's bytes: no picture decoder for a cover, and none that no music needs."""
 
 _BLOCK_SAMPLES = 1 << 16
 _BUFFER_BYTES = 1 << 18
@@ -151,31 +158,46 @@ class Tally:
 def _av_pieces(stream: BinaryIO, channel: Channel, source: Source, tally: Tally) -> Iterator["Piece"]:
     """Decode with ffmpeg's libraries, packet by packet."""
     with opened(stream) as container:
-        sound = container.streams.audio[0]
+        sound = sound_of(container, source)
         sound.codec_context.thread_count = 1
-        source.codec = sound.codec_context.codec.canonical_name
         if source.codec == "flac":
             sound.codec_context.options = {"err_detect": "crccheck+explode"}  # or it plays what it knows to be wrong
         yield from _gathered(_frames(container, sound, tally), channel, source, tally)
 
 
 def opened(stream: BinaryIO) -> av.container.InputContainer:
-    """Return the audio file in `stream`, opened by ffmpeg's libraries, with a sound stream in it.
+    """Return the audio file in `stream`, opened by ffmpeg's libraries.
 
     Raises
     ------
     TrackError
         If it is not one.
     """
-    options = {"format_whitelist": FORMATS, "protocol_whitelist": "none"}
+    options = {"format_whitelist": FORMATS, "codec_whitelist": CODECS, "protocol_whitelist": "none"}
     try:
-        container = av.open(stream, "r", options=options, metadata_errors="ignore", buffer_size=_BUFFER_BYTES)
+        return av.open(stream, "r", options=options, metadata_errors="ignore", buffer_size=_BUFFER_BYTES)
     except (av.error.FFmpegError, ValueError) as e:
         raise TrackError("decode", "this is not an audio file" if stream.seek(0, 2) else "the file is empty") from e
+
+
+def sound_of(container: av.container.InputContainer, source: Source) -> av.AudioStream:
+    """Return the first sound stream in `container`, and note its codec.
+
+    Raises
+    ------
+    TrackError
+        If there is none, or if it has a codec that is not let in.
+    """
     if not container.streams.audio:
-        container.close()
         raise TrackError("decode", "there is no sound in it")
-    return container
+    sound = container.streams.audio[0]
+    context: av.AudioCodecContext | None = sound.codec_context
+    if context is None:
+        raise TrackError("decode", "its sound is coded in an unknown way")
+    source.codec = context.codec.canonical_name
+    if context.name not in CODECS.split(","):
+        raise TrackError("decode", f"its sound is coded as {source.codec}, which is not taken")
+    return sound
 
 
 def _frames(container: av.container.InputContainer, sound: av.AudioStream, tally: Tally) -> Iterator[av.AudioFrame]:
@@ -348,7 +370,9 @@ def _judged(blocks: Iterator[Samples], source: Source, tally: Tally, promised_by
         source.warnings.append("nothing in the file says how long it should be")
         return
     packet_s = source.seconds_found / tally.good if tally.good else 0.0
-    lost_s = source.seconds_promised - source.seconds_found - tally.bad * packet_s  # damage was judged above
-    if lost_s > max(_MAX_LOST * source.seconds_promised, packet_s):
-        found, promised = f"{source.seconds_found:.1f} s", f"{source.seconds_promised:.1f} s"
+    lost_s = source.seconds_promised - source.seconds_found
+    found, promised = f"{source.seconds_found:.1f} s", f"{source.seconds_promised:.1f} s"
+    if lost_s - tally.bad * packet_s > max(_MAX_LOST * source.seconds_promised, packet_s):  # damage was judged above
         raise TrackError("decode", f"truncated: {found} of the {promised} that its {promised_by} header promises")
+    if lost_s > packet_s / 2:
+        source.warnings.append(f"{lost_s:.2f} s of the {promised} that its {promised_by} header promises are missing")

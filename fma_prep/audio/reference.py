@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from fma_prep.audio.decode import FORMATS, Piece, Source, Tally, opened, used_channels
+from fma_prep.audio.decode import CODECS, FORMATS, Piece, Source, Tally, opened, sound_of, used_channels
 from fma_prep.audio.recipe import Channel
 from fma_prep.errors import SetupError, TrackError
 
@@ -62,8 +62,8 @@ def to_wav(stream: BinaryIO, codec: str = "pcm_s16le") -> tuple[IO[bytes], int]:
         stream.seek(0)
         shutil.copyfileobj(stream, encoded)
         encoded.seek(0)
-        limits = ["-threads", "1", "-format_whitelist", FORMATS, "-protocol_whitelist", "fd"]
-        command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", *limits, "-i", "fd:"]
+        limits = ["-format_whitelist", FORMATS, "-codec_whitelist", CODECS, "-protocol_whitelist", "fd"]
+        command = [ffmpeg_program(), "-nostdin", "-loglevel", "error", "-threads", "1", *limits, "-i", "fd:"]
         command += ["-map", "0:a:0", "-c:a", codec, "-threads", "1", "-f", "wav", "fd:"]
         done = subprocess.run(  # noqa: S603  # every argument is ours
             command, stdin=encoded, stdout=wav, stderr=log, timeout=_TIMEOUT_S, check=False
@@ -80,7 +80,7 @@ def to_wav(stream: BinaryIO, codec: str = "pcm_s16le") -> tuple[IO[bytes], int]:
 def pydub_pieces(stream: BinaryIO, channel: Channel, source: Source, tally: Tally) -> Iterator[Piece]:
     """Yield the samples of `stream`; `decode` has the meaning of the parameters."""
     with opened(stream) as container:
-        source.codec = container.streams.audio[0].codec_context.codec.canonical_name
+        sound_of(container, source)
     tally.size_bytes = stream.seek(0, 2)
     wav, bad_packets = to_wav(stream)
     with wav:

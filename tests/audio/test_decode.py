@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import fma_prep.audio.decode as module
 from fma_prep.audio import synth
-from fma_prep.audio.decode import decode
+from fma_prep.audio.decode import decode, opened, used_channels
 from fma_prep.errors import TrackError
 from tests.audio import tracks
 
@@ -53,6 +53,21 @@ def test_full_scale_is_one(container, bits, codes):
 def test_mono_is_each_channel(channel):
     x = synth.music(0.2, channels=1)
     assert np.array_equal(samples(synth.encode(x, 44100, "wav", codec="pcm_f32le"), channel)[0], x[:, 0])
+
+
+@pytest.mark.parametrize(
+    ("names", "left", "right", "mix"),
+    [
+        (["FC"], [0], [0], [0]),
+        (["FL", "FR"], [0], [1], [0, 1]),
+        (["FC", "FL", "FR"], [1], [2], [0, 1, 2]),
+        (["FR", "FL"], [1], [0], [0, 1]),
+        (["DL", "DR"], [0], [1], [0, 1]),
+        (["?", "?", "?"], [0], [1], [0, 1, 2]),
+    ],
+)
+def test_left_and_right_are_those_named_so_or_the_first_two(names, left, right, mix):
+    assert [used_channels(names, channel) for channel in ("left", "right", "mix")] == [left, right, mix]
 
 
 @pytest.mark.parametrize(("channel", "index"), [("left", 0), ("right", 1)])
@@ -152,6 +167,57 @@ def test_the_whitelist_holds_on_ffmpegs_command_line(tmp_path):
     (tmp_path / "other.wav").write_bytes(tracks.file("wav"))
     with pytest.raises(TrackError, match="no sound"):
         to_wav(io.BytesIO(f"ffconcat version 1.0\nfile '{tmp_path}/other.wav'\n".encode()))
+
+
+def test_a_cover_is_not_decoded():
+    """Picture decoders have had more holes than any other; no track needs one."""
+    pixel = bytes.fromhex(
+        "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360606060000000050001"
+        "a5f645400000000049454e44ae426082"
+    )
+    data = tracks.id3(content=pixel) + tracks.file()
+    with opened(io.BytesIO(data)) as container:
+        assert [(s.type, s.codec_context.name) for s in container.streams][1] == ("video", "png")
+        assert container.streams.video[0].codec_context.width == 0
+    assert samples(data)[1].seconds_found == tracks.SECONDS
+
+
+def test_a_codec_that_no_music_needs_is_not_let_in():
+    with pytest.raises(TrackError, match="g722"):
+        samples(synth.encode(synth.music(1, 16000, channels=1), 16000, "wav", codec="g722"))
+
+
+def test_a_codec_that_nobody_knows():
+    data = tracks.file("wav").replace(b"fmt \x10\0\0\0\1\0", b"fmt \x10\0\0\0\x77\x77", 1)
+    with pytest.raises(TrackError, match="unknown way"):
+        samples(data)
+
+
+def test_nobody_records_at_that_rate():
+    data = tracks.file("wav").replace((44100).to_bytes(4, "little"), (4_000_000).to_bytes(4, "little"), 1)
+    with pytest.raises(TrackError, match="4000000 Hz"):
+        samples(data)
+
+
+@pytest.mark.parametrize("reads", [1, 3])
+def test_a_store_that_fails_is_no_broken_track(reads):
+    class Failing(io.BytesIO):
+        left = reads
+
+        def read(self, size=-1):
+            if not self.left:
+                raise ConnectionResetError
+            self.left -= 1
+            return super().read(size)
+
+    with pytest.raises(ConnectionResetError):
+        list(decode(Failing(tracks.file("wav"))))
+
+
+def test_what_is_missing_is_told_even_where_it_may_be():
+    _, source = samples(tracks.TRACKS["a small hole"].make())
+    assert source.bad_packets == 1
+    assert any("are missing" in warning for warning in source.warnings)
 
 
 def test_the_source_is_builtins_only():

@@ -63,13 +63,13 @@ def junk(n):
     return np.random.default_rng(n).integers(0, 255, n, np.uint8).tobytes()  # no 255: nothing looks like a frame
 
 
-def id3(size_bytes):
-    """An ID3v2.3 tag with a picture (that is none) of that size."""
+def id3(size_bytes=0, content=b""):
+    """An ID3v2.3 tag with a picture: `content`, or one that is none of that size."""
 
     def syncsafe(n):
         return bytes(n >> shift & 0x7F for shift in (21, 14, 7, 0))
 
-    picture = b"\0image/jpeg\0\3\0" + junk(size_bytes)
+    picture = b"\0image/png\0\3\0" + (content or junk(size_bytes))
     frame = b"APIC" + len(picture).to_bytes(4) + b"\0\0" + picture
     return b"ID3\3\0\0" + syncsafe(len(frame)) + frame
 
