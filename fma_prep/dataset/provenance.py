@@ -28,7 +28,19 @@ __all__ = [
 LEDGER = "_ledger.jsonl"
 LOOSE = "_ledger"
 
-FIELDS = ("id", "artist_id", "artist", "title", "album", "genres", "licence", "licence_url", "page_url", "split")
+FIELDS = (
+    "id",
+    "artist_id",
+    "artist",
+    "title",
+    "album",
+    "genres",
+    "licence",
+    "licence_url",
+    "page_url",
+    "file_url",
+    "split",
+)
 """What a manifest line says of a track's origin."""
 
 _READERS = 16
@@ -129,6 +141,7 @@ def _provenance(entry: Mapping[str, Any]) -> dict[str, Any]:
         "licence": licence,
         "licence_url": _text(entry.get("licence_url")) or url_of(licence),
         "page_url": _text(entry.get("page_url")),
+        "file_url": _text(entry.get("file_url")),
         "split": _text(entry.get("split")),
         "bytes": _number(entry.get("bytes")),
         "sha256": _text(entry.get("sha256")),

@@ -2,27 +2,26 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from fma_prep import __version__
 from fma_prep.command import add_licence_option, add_storage_option
 from fma_prep.dataset.storage import open_store
 from fma_prep.errors import UsageError
-from fma_prep.scrape.crawl import Outcome, Wish, crawl, listing_url
+from fma_prep.scrape.console import number, status, summary
+from fma_prep.scrape.crawl import Wish, crawl, listing_url
 from fma_prep.scrape.fetch import AGENT, Fetcher, Limits, Politeness
 from fma_prep.scrape.fixture import FixtureSite
 from fma_prep.scrape.lease import Lease
 from fma_prep.scrape.progress import Progress
 
-__all__ = ["scrape", "scrape_parser", "summary"]
+__all__ = ["scrape", "scrape_parser"]
 
 _EMBEDDED_SONGS, _EMBEDDED_SECONDS = 12, 5.0
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 _LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|localhost|::1")
-_Number = TypeVar("_Number", int, float)
 
 
 def scrape_parser() -> argparse.ArgumentParser:
@@ -39,27 +38,27 @@ def scrape_parser() -> argparse.ArgumentParser:
     what.add_argument("--genre", action="append", metavar="HANDLE", help="as in Hip-Hop; may be given several times")
     what.add_argument("--chart", metavar="HANDLE", default="all", help="such as this-week (default: %(default)s)")
     parser.add_argument(
-        "--limit", type=_number(int, 1), metavar="N", help="how many tracks OUTPUT should hold of these in the end"
+        "--limit", type=number(int, 1), metavar="N", help="how many tracks OUTPUT should hold of these in the end"
     )
     add_licence_option(parser)
     polite = parser.add_argument_group("politeness (robots.txt is always obeyed)")
     defaults = Politeness()
     nothing = "; 0 for the embedded site"
     polite.add_argument(
-        "--delay", type=_number(float, 0), metavar="S", help=f"between requests (default: {defaults.delay_s}{nothing})"
+        "--delay", type=number(float, 0), metavar="S", help=f"between requests (default: {defaults.delay_s}{nothing})"
     )
     polite.add_argument(
         "--batch",
-        type=_number(int, 1),
+        type=number(int, 1),
         metavar="N",
         default=defaults.batch,
         help="songs between pauses (default: %(default)s)",
     )
     polite.add_argument(
-        "--pause", type=_number(float, 0), metavar="S", help=f"after a batch (default: {defaults.pause_s}{nothing})"
+        "--pause", type=number(float, 0), metavar="S", help=f"after a batch (default: {defaults.pause_s}{nothing})"
     )
     polite.add_argument(
-        "--longest-wait", type=_number(float, 0), metavar="S", default=defaults.longest_wait_s,
+        "--longest-wait", type=number(float, 0), metavar="S", default=defaults.longest_wait_s,
         help="if the site asks for a longer one, stop and say when to come back (default: %(default)s)",
     )  # fmt: skip
     limits = parser.add_argument_group("limits")
@@ -70,19 +69,19 @@ def scrape_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     limits.add_argument(
         "--track-mb",
-        type=_number(float, 0.001),
+        type=number(float, 0.001),
         default=most.track_bytes / 1e6,
         help="largest track (default: %(default).0f)",
     )
     limits.add_argument(
         "--track-seconds",
-        type=_number(float, 0.001),
+        type=number(float, 0.001),
         default=most.track_s,
         help="longest download (default: %(default)s)",
     )
     limits.add_argument(
         "--max-failed",
-        type=_number(float, 0),
+        type=number(float, 0),
         default=0.05,
         help="the run fails above this fraction (default: %(default)s)",
     )
@@ -114,8 +113,7 @@ def scrape(arguments: Sequence[str] | None = None) -> int:
         with Lease(store) as lease, closing(fetcher):
             outcome = crawl(store, fetcher, wish, progress, lease)
     print(summary(outcome, store.uri))
-    failed = outcome.failed_fraction > options.max_failed
-    return 1 if failed or not outcome.staged + outcome.there else 0
+    return status(outcome, options.max_failed)
 
 
 @contextmanager
@@ -153,30 +151,3 @@ def _politeness(options: argparse.Namespace, delay_s: float, pause_s: float) -> 
         pause_s=pause_s if options.pause is None else options.pause,
         longest_wait_s=options.longest_wait,
     )
-
-
-def summary(outcome: Outcome, where: str) -> str:
-    """Return what a person is told in the end: what is there, and what is not and why."""
-    lines = [f"{outcome.staged} tracks ({outcome.staged_bytes / 1e6:.1f} MB) staged in {where}"]
-    if outcome.there:
-        lines[0] += f"; {outcome.there} more were there already"
-    lines += [f"  skipped {count}: {reason}" for reason, count in sorted(outcome.skipped.items())]
-    lines += [f"  failed {path}: {reason}" for path, reason in sorted(outcome.failed.items())[:20]]
-    if len(outcome.failed) > 20:
-        lines.append(f"  and {len(outcome.failed) - 20} more; see _ledger.jsonl")
-    if outcome.broken_rows:
-        lines.append(f"  {outcome.broken_rows} rows of listings were not understood")
-    return "\n".join(lines)
-
-
-def _number(kind: type[_Number], least: float) -> Callable[[str], _Number]:
-    def read(text: str) -> _Number:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(-1)
-        if not least <= value < 1e12:
-            raise argparse.ArgumentTypeError(f"must be a number from {least:g}, not {text}")
-        return value
-
-    return read

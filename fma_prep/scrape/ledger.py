@@ -64,7 +64,7 @@ def entry(path: str, state: str, **fields: Any) -> dict[str, Any]:
     unexpected = known.keys() - set(_KEYS)
     if unexpected:
         raise TypeError(f"no such key of a ledger: {unexpected}")
-    known.setdefault("fetched_at", datetime.now(UTC).isoformat(timespec="seconds"))
+    known.setdefault("fetched_at", datetime.now(UTC).isoformat())
     return {key: known.get(key) for key in _KEYS}
 
 
