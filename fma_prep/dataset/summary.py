@@ -98,7 +98,7 @@ def attribution(lines: Iterable[Mapping[str, Any]], provenance: Mapping[str, Map
             known = {**provenance.get(line["track"], {}), **line}
             cells = (known.get(c) for c in ATTRIBUTION_COLUMNS)
             table.writerow("" if cell is None else _inert(str(cell)) for cell in cells)
-    return text.getvalue().encode("utf-8", "surrogateescape")
+    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _inert(cell: str) -> str:

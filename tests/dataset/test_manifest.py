@@ -366,6 +366,7 @@ PROVENANCE = {
     "00.mp3": {
         "title": "=cmd()",
         "artist": "Öl",
+        "album": "\ud800",
         "licence": "CC-BY-4.0",
         "licence_url": "https://x/by",
         "page_url": "https://p",

@@ -2,6 +2,9 @@
 
 import io
 import logging
+import socket
+import threading
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -160,3 +163,55 @@ def test_a_server_that_does_not_answer(client, options):
     store = open_store("s3://bucket/x", {**options, "endpoint_url": "http://127.0.0.1:9"})
     with pytest.raises(StorageError, match="does not answer"):
         store.read("y")
+
+
+class Flaky:
+    """A way to the server on which the first few connections that carry a large answer break in the middle of it."""
+
+    def __init__(self, endpoint, breaks, after_bytes=20_000):
+        self._to = endpoint.rpartition("/")[2].split(":")
+        self.left, self._after = breaks, after_bytes
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                near, _ = self._socket.accept()
+                far = socket.create_connection((self._to[0], int(self._to[1])))
+                for pair in ((near, far, False), (far, near, True)):
+                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, source, target, answers):
+        carried = 0
+        with suppress(OSError):
+            while data := source.recv(4096):
+                carried += len(data)
+                if answers and carried > self._after and self.left:
+                    self.left -= 1
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.mark.slow
+def test_what_breaks_on_the_way_is_tried_again_but_not_for_ever(client, options, endpoint):
+    data = bytes(range(256)) * 1000
+    client.put_object(Bucket="bucket", Key="flaky/x", Body=data)
+    way = Flaky(endpoint, breaks=2)
+    store = open_store("s3://bucket/flaky", {**options, "endpoint_url": way.endpoint})
+    assert store.read("x") == data
+    assert way.left == 0
+    way.left = 1000
+    with pytest.raises(StorageError) as caught:
+        store.read("x")
+    assert "\n" not in str(caught.value)
+    assert 1000 - way.left < 20
+    way.close()

@@ -18,6 +18,9 @@ from fma_prep.dataset.uri import Location
 __all__ = ["HdfsBackend"]
 
 _EMR_CONF = Path("/etc/hadoop/conf")
+# Half a minute: enough for a NameNode that fails over, where the default's minutes only delay "it does not answer".
+_PATIENCE = {"dfs.client.failover.max.attempts": 8, "dfs.client.failover.sleep.max.millis": 5000}
+_first_used_in: list[int] = []  # the process whose threads the client's library has
 
 
 class HdfsBackend:
@@ -36,6 +39,8 @@ class HdfsBackend:
     def __init__(self, location: Location, options: Mapping[str, Any]) -> None:
         if os.environ.get("SPARK_USER"):  # else a container's files would belong to the NodeManager's user
             os.environ.setdefault("HADOOP_USER_NAME", os.environ["SPARK_USER"])
+        _refuse_after_fork()
+        options = {**_PATIENCE, **options}
         settings = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in options.items()}
         self._client = Client(f"{location.scheme}://{location.authority}", settings, _configuration())
 
@@ -115,6 +120,14 @@ class HdfsBackend:
         except FileNotFoundError:
             return False
         return True
+
+
+def _refuse_after_fork() -> None:
+    """Refuse where the client would wait for ever: its threads stayed behind in the process that was forked."""
+    if not _first_used_in:
+        _first_used_in.append(os.getpid())
+    if _first_used_in[0] != os.getpid():
+        raise RuntimeError('HDFS was used before this process was forked: start it by "spawn" or "forkserver"')
 
 
 def _configuration() -> str | None:

@@ -27,6 +27,7 @@ _NO_CREDENTIALS = frozenset(
     "NoCredentialsError PartialCredentialsError CredentialRetrievalError ProfileNotFound".split()
 )
 _UNREACHABLE = frozenset("EndpointConnectionError ConnectTimeoutError ProxyConnectionError SSLError".split())
+_HDFS_SILENT = re.compile(r"Connection refused|failed to lookup address|No route to host|os error 1\d\d")
 _KINDS: dict[type[Exception], str] = {
     IsADirectoryError: "it is a folder",
     NotADirectoryError: "part of its path is a file",
@@ -71,7 +72,15 @@ def translated(error: Exception, verb: str, thing: str, options: Mapping[str, An
         return RefusedError(f"may not {verb} it", thing, _REMEDIES.get(code, _REMEDIES["NoCredentials"]))
     if isinstance(error, PermissionError) or "AccessControlException" in text or code in ("AccessDenied", "403"):
         return RefusedError(f"may not {verb} it", thing, _who(error, code, text))
-    if names & _UNREACHABLE or isinstance(error, ConnectionError):
+    return _broken(error, verb, thing, text)
+
+
+def _broken(error: Exception, verb: str, thing: str, text: str) -> StorageError:
+    """Return the error for what is neither missing nor refused."""
+    names = {c.__name__ for c in type(error).__mro__}
+    if "No fs.defaultFS" in text:
+        return StorageError("nothing says which NameNode", thing, "Set HADOOP_CONF_DIR, or name it: hdfs://HOST:PORT/.")
+    if names & _UNREACHABLE or _HDFS_SILENT.search(text) or isinstance(error, ConnectionError):
         return StorageError(f"cannot {verb} it: the store does not answer", thing, f"({text})")
     why = _KINDS.get(type(error)) or text or type(error).__name__
     return StorageError(f"cannot {verb} it: {why}", thing)
