@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fma_prep.audio.blas import one_thread
 from fma_prep.audio.recipe import Resampler as FilterName
 from fma_prep.errors import SetupError
 
@@ -198,8 +199,10 @@ class Resampler:
         """Return the outputs of the full buffer, and move on by one block."""
         layout, buffer = self._layout, self._buffer
         out = np.empty((layout.rows, layout.row_out), np.float32)
-        for group, weights in zip(self._groups, self._weights(), strict=True):
-            out[:, group.columns.start : group.columns.stop] = self._product(self._margin + group.inputs.start, weights)
+        with one_thread():
+            for group, weights in zip(self._groups, self._weights(), strict=True):
+                columns = slice(group.columns.start, group.columns.stop)
+                out[:, columns] = self._product(self._margin + group.inputs.start, weights)
         buffer[: 2 * self._margin] = buffer[layout.block_in :]
         self._filled -= layout.block_in
         self._n_out += out.size

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from fma_prep.audio.blas import kernel_in_use
+from fma_prep.audio import blas
+from fma_prep.audio.blas import kernel_in_use, one_thread
 
 PROGRAM = """
 import hashlib, sys
@@ -21,9 +22,10 @@ if {pinned}:
 """
 
 
-def run(kernel, pinned):
-    """Return what the program prints on a machine whose OpenBLAS would choose `kernel`."""
-    environment = {**os.environ, "OPENBLAS_CORETYPE": kernel, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+def run(kernel, pinned, threads=1):
+    """Return what the program prints on a machine whose OpenBLAS would choose `kernel` and so many threads."""
+    settings = {"OPENBLAS_CORETYPE": kernel, "OPENBLAS_NUM_THREADS": str(threads)}
+    environment = {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     program = [sys.executable, "-c", PROGRAM.format(pinned=pinned)]
     return subprocess.run(program, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -39,3 +41,17 @@ def test_the_kernel_asked_for_is_the_one_in_use():
     if not kernel_in_use() or "OPENBLAS_CORETYPE" not in os.environ:
         pytest.skip("this numpy has another BLAS, or this CPU none of the usual kernels")
     assert kernel_in_use().casefold() == os.environ["OPENBLAS_CORETYPE"].casefold()
+
+
+def test_the_number_of_threads_changes_no_code():
+    assert run("Haswell", True, threads=1).split()[1] == run("Haswell", True, threads=2).split()[1]
+
+
+def test_one_thread_is_for_a_while():
+    if not kernel_in_use():
+        pytest.skip("this numpy has another BLAS")
+    threads = blas._functions()["get_num_threads"]
+    before = threads()
+    with one_thread():
+        assert threads() == 1
+    assert threads() == before
