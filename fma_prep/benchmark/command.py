@@ -109,7 +109,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         )
         results = benchmark(settings)
         if any(counts):
-            results["growth"] = growth.grow(counts, options.cache, Path(folder), workers[-1])
+            results["growth"] = growth.grow(counts, Path(folder), workers[-1])
     return results
 
 
