@@ -107,13 +107,14 @@ def _row(results: Mapping[str, Any], runs: Mapping[tuple[str, str], Any], name: 
 
 
 def _seconds(runs: Mapping[int, Any], kind: str) -> dict[int, float]:
-    return {repetition: run[kind]["wall_s"] for repetition, run in runs.items()}
+    return {repetition: run[kind]["wall_s"] for repetition, run in runs.items() if kind in run}
 
 
 def _net(runs: Mapping[int, Any]) -> dict[int, float]:
     """Return whole times less start-up; never under a hundredth, where noise is larger than what is measured."""
     start, whole = _seconds(runs, "start"), _seconds(runs, "whole")
-    return {repetition: max(whole[repetition] - start[repetition], whole[repetition] / 100) for repetition in whole}
+    usual = median(start.values())  # a smoke run measures it once
+    return {n: max(wall_s - start.get(n, usual), wall_s / 100) for n, wall_s in whole.items()}
 
 
 def _ratio(above: Any, below: Any, of: Callable[[Any], dict[int, float]]) -> Spread:

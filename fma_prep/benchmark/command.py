@@ -9,13 +9,15 @@ from typing import Any
 
 from fma_prep.benchmark import charts, corpus, growth, simulate
 from fma_prep.benchmark.analysis import tables, verdicts
-from fma_prep.benchmark.contenders import CONTENDERS
+from fma_prep.benchmark.contenders import CONTENDERS, ORIGINAL, OURS
+from fma_prep.benchmark.publish import publish
 from fma_prep.benchmark.run import FORMAT, Settings, benchmark
 from fma_prep.errors import DatasetError, NotFoundError, UsageError
 
 __all__ = ["main", "parser"]
 
-_SMOKE_HOURS, _SMOKE_REPETITIONS, _SMOKE_MEAN_S, _SMOKE_GROWTH = 1 / 6, 2, 30.0, (10, 20)
+_SMOKE_HOURS, _SMOKE_REPETITIONS, _SMOKE_MEAN_S, _SMOKE_GROWTH = 1 / 6, 2, 30.0, (10,)
+_SMOKE_CONTENDERS = (OURS, ORIGINAL, "soundfile+soxr", "ffmpeg")  # or it would take over five minutes
 _MEAN_S = 240.0
 
 
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=Path("build/benchmark"), metavar="FOLDER", help="default: %(default)s"
     )
     p.add_argument("--cache", type=Path, default=Path(".cache"), metavar="FOLDER", help="of the corpus: %(default)s")
+    p.add_argument("--publish", type=Path, metavar="FOLDER", help="write performance.md there too, as for docs")
     p.add_argument("--render", type=Path, metavar="RESULTS", help="draw and print results.json again, measure nothing")
     p.add_argument(
         "--simulate",
@@ -75,6 +78,8 @@ def main(arguments: list[str] | None = None) -> None:
     drawn = charts.draw(results, options.output)
     (options.output / "tables.md").write_text(said)
     print(said)
+    if options.publish:
+        print(f"Published: {publish(results, options.publish)}")
     print(f"Results, tables and {len(drawn)} charts: {options.output}")
 
 
@@ -84,7 +89,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
     if options.smoke:
         hours, repetitions, mean_s = _SMOKE_HOURS, _SMOKE_REPETITIONS, _SMOKE_MEAN_S
         counts = counts if options.growth else _SMOKE_GROWTH
-    contenders = options.contenders or list(CONTENDERS)
+    contenders = options.contenders or (_SMOKE_CONTENDERS if options.smoke else tuple(CONTENDERS))
     if unknown := set(contenders) - set(CONTENDERS):
         raise UsageError(f"must be some of {', '.join(CONTENDERS)}", f"--contenders {', '.join(sorted(unknown))}")
     if not hours > 0 or repetitions < 1:

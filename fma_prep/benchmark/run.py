@@ -107,11 +107,15 @@ def _timed_runs(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Pat
     for name in dict.fromkeys(name for name, _ in settings.runs):  # numba compiles, files reach the page cache
         _one(settings, name, settings.workers[-1], starters)
     records, kept = [], {}
-    bar = tqdm(total=2 * len(settings.runs) * settings.repetitions, desc="measuring", unit="run", disable=None)
+    starts = 1 if settings.smoke else settings.repetitions
+    total = (starts + settings.repetitions) * len(settings.runs)
+    bar = tqdm(total=total, desc="measuring", unit="run", disable=None)
     for repetition in range(settings.repetitions):
         at = repetition * len(settings.runs) // settings.repetitions  # nobody is always first
         for name, workers in settings.runs[at:] + settings.runs[:at]:
             for kind, corpus in (("start", starters), ("whole", settings.corpus)):
+                if kind == "start" and repetition and settings.smoke:
+                    continue  # once is enough there
                 bar.set_postfix_str(f"{name} x {workers}, {kind}")
                 output, cost = _one(settings, name, workers, corpus)
                 record = {"contender": name, "workers": workers, "repetition": repetition, "kind": kind}
