@@ -4,7 +4,6 @@ The way of a track: a row of a listing, its own page (for licence and genres), i
 in the ledger, its file in the store. Nothing here knows of HTTP (`fetch`), of markup (`pages`) or of files (`ledger`).
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from fma_prep.errors import ScrapeError
 from fma_prep.scrape import pages
 from fma_prep.scrape.fetch import Fetcher
 from fma_prep.scrape.lease import Lease
-from fma_prep.scrape.ledger import Ledger, entry, path_of
+from fma_prep.scrape.ledger import Ledger, entry, path_of, spool
 from fma_prep.scrape.pages import Listing, Row
 from fma_prep.scrape.progress import Progress
 from fma_prep.scrape.transport import FetchError, LoginError, TemporaryError
@@ -150,17 +149,17 @@ def _stage(fetcher: Fetcher, wish: Wish, ledger: Ledger, row: Row, outcome: Outc
             ledger.note(entry(path, "skipped", **facts | {"reason": reason}))
             outcome.count("skipped", path, reason)
             return "skipped"
-        with tempfile.TemporaryFile() as spool:
-            body = fetcher.track(file_url, spool)
-            found = {"file_url": body.url, "bytes": body.size_bytes, "sha256": body.sha256}
-            ledger.stage(entry(path, "done", **facts | found), spool)
+        with spool() as body:
+            arrived = fetcher.track(file_url, body)
+            found = {"file_url": arrived.url, "bytes": arrived.size_bytes, "sha256": arrived.sha256}
+            ledger.stage(entry(path, "done", **facts | found), body)
     except FetchError as error:
         state = _state_after(error)
         ledger.note(entry(path, state, **facts | {"reason": error.problem}))
         outcome.count(state, path, error.problem)
         return state
     outcome.staged += 1
-    outcome.staged_bytes += body.size_bytes
+    outcome.staged_bytes += arrived.size_bytes
     return "done"
 
 

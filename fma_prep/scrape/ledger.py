@@ -10,18 +10,22 @@ entry is whole, and is never fetched again.
 import hashlib
 import json
 import re
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from fma_prep.dataset.provenance import LEDGER, LOOSE, read_ledger
 from fma_prep.dataset.storage import Store
 from fma_prep.scrape.lease import Lease
 
-__all__ = ["Ledger", "entry", "path_of"]
+__all__ = ["Ledger", "entry", "path_of", "spool"]
 
 _LEFTOVER = re.compile(r"(?:.*/)?\.tmp-[0-9a-f]+")
 _FOLD_AT_LEAST = 256
+_SPOOL_BYTES = 32 << 20
 
 _KEYS = (
     "path",
@@ -42,6 +46,13 @@ _KEYS = (
     "fetched_at",
     "split",
 )
+
+
+@contextmanager
+def spool() -> Iterator[BinaryIO]:
+    """Yield an empty file for a track on its way: in memory as most tracks are, on disk if it is larger."""
+    with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as file:
+        yield cast(BinaryIO, file)
 
 
 def path_of(track_id: int) -> str:

@@ -1,7 +1,6 @@
 """Files that are already ours, into a staged folder: side by side, each whole and hashed, none twice."""
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO
 from fma_prep.dataset.licences import matches, spdx
 from fma_prep.errors import ScrapeError
 from fma_prep.scrape.crawl import Outcome
-from fma_prep.scrape.ledger import Ledger, entry
+from fma_prep.scrape.ledger import Ledger, entry, spool
 from fma_prep.scrape.progress import Progress
 
 __all__ = ["Item", "stage"]
@@ -106,9 +105,9 @@ def _stage_one(item: Item, ledger: Ledger, licences: frozenset[str] | None) -> _
         _bring_up_to_date(item, ledger)
         return _Result(item.path, "there")
     try:
-        with tempfile.TemporaryFile() as spool, item.open() as source:
-            sha256 = _copy(item, source, spool)
-            ledger.stage(entry(item.path, "done", bytes=item.size_bytes, sha256=sha256, **item.facts), spool)
+        with spool() as body, item.open() as source:
+            sha256 = _copy(item, source, body)
+            ledger.stage(entry(item.path, "done", bytes=item.size_bytes, sha256=sha256, **item.facts), body)
     except ScrapeError as error:
         ledger.note(entry(item.path, "failed", reason=error.problem, **item.facts))
         return _Result(item.path, "failed", error.problem)
@@ -131,13 +130,13 @@ def _bring_up_to_date(item: Item, ledger: Ledger) -> None:
         ledger.note(new)
 
 
-def _copy(item: Item, source: BinaryIO, spool: BinaryIO) -> str:
+def _copy(item: Item, source: BinaryIO, body: BinaryIO) -> str:
     sha1, sha256, size = hashlib.sha1(usedforsecurity=False), hashlib.sha256(), 0
     while chunk := source.read(_CHUNK_BYTES):
         size += len(chunk)
         if size > item.size_bytes:
             raise ScrapeError(f"more than the {item.size_bytes} bytes that it should have", item.path)
-        spool.write(chunk)
+        body.write(chunk)
         sha1.update(chunk)
         sha256.update(chunk)
     if size < item.size_bytes:
