@@ -21,6 +21,7 @@ _LONGEST_TEXT = 500  # characters of a title that are kept
 _MOST_TAGS = 60_000  # a listing of 200 rows has some thousands
 _LARGEST_ID = 10**12
 _OLD_ID = re.compile(r"tid-(\d{1,12})")
+_LOGIN_FORM = re.compile(r"type=[\"']?password|action=[\"']?[^\"' >]{0,200}/login", re.IGNORECASE)
 _HANDLE = re.compile(r"/music/([^/]+)/?")
 _LICENCES = (
     'a[rel~="license"][href], a[href*="creativecommons.org/licenses/"], a[href*="creativecommons.org/publicdomain/"]'
@@ -129,8 +130,7 @@ def parse_track(html: str, url: str) -> TrackPage:
 
 def is_login(html: str) -> bool:
     """Say whether a page asks to log in, so that a person can be told that instead of "not an MP3"."""
-    head = html[:100_000].lower()
-    return 'type="password"' in head or "type='password'" in head or "/login" in head
+    return bool(_LOGIN_FORM.search(html[:200_000]))
 
 
 def _soup(html: str, url: str) -> BeautifulSoup:

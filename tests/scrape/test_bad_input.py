@@ -25,6 +25,7 @@ OUTCOMES = {
     "login-row": ("locked", "the page links to no file, as it does where one must log in"),
     "login-page": ("locked", "not an MP3 but a web page that asks to log in"),
     "login-page-as-mp3": ("locked", "not an MP3 but a web page that asks to log in"),
+    "web-page": ("failed", "not an MP3 but a web page"),
     "login-redirect": ("locked", "it wants a login"),
     "unauthorised": ("locked", "it wants a login (status 401)"),
     "forbidden": ("failed", "we may not (status 403)"),
