@@ -42,7 +42,7 @@ def main() -> None:
         run = begin(output, recipe, options.input, tracks, overwrite=options.overwrite)
         todo = run.left(plan(tracks, options.partitions, spark.defaultParallelism))
         partitions, bins = [n for n, _ in todo], [bin_ for _, bin_ in todo]
-        with Progress(spark, sum(map(len, bins))) as progress:
+        with Progress(spark, sum(map(len, bins)), partial(run.checkpoint, known)) as progress:
             (
                 spark.parallelize(bins, max(1, len(bins)))  # one bin of file paths a partition
                 .flatMap(identity)  # an RDD of file paths

@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType, TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ __all__ = ["Progress", "Tally"]
 
 _POLL_S = 0.25
 _LOG_EVERY_S = 30.0
+_CHECKPOINT_EVERY_S = 300.0
 _log = logging.getLogger(__name__)
 
 
@@ -64,6 +66,8 @@ class Progress:
     spark : SparkContext
     tracks : int
         How many there are to do.
+    checkpoint : callable
+        Called every few minutes, so that a resume after a kill has few commit records to read.
 
     Attributes
     ----------
@@ -71,9 +75,9 @@ class Progress:
         Tasks add a `Tally` of what they did. It is for the eye: what counts is in the commit records.
     """
 
-    def __init__(self, spark: SparkContext, tracks: int) -> None:
+    def __init__(self, spark: SparkContext, tracks: int, checkpoint: Callable[[], object]) -> None:
         self.tally: Accumulator[Tally] = spark.accumulator(Tally(), _TallyParam())
-        self._spark, self._tracks = spark, tracks
+        self._spark, self._tracks, self._checkpoint = spark, tracks, checkpoint
         self._stop = threading.Event()
         self._interrupted = False
         self._handler_before: Any = None
@@ -85,7 +89,7 @@ class Progress:
             dynamic_ncols=True,
             bar_format="{l_bar}{bar}| {n_fmt}/{total_fmt} tracks [{elapsed}<{remaining}{postfix}]",
         )
-        self._started = self._logged = time.monotonic()
+        self._started = self._logged = self._checkpointed = time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -119,6 +123,12 @@ class Progress:
             if self._interrupted or self.tally.value.fatal is not None:
                 self._spark.cancelAllJobs()
                 return
+            if time.monotonic() - self._checkpointed >= _CHECKPOINT_EVERY_S:
+                self._checkpointed = time.monotonic()
+                try:
+                    self._checkpoint()
+                except FmaPrepError as e:  # only a convenience: the end of the run will say what is wrong
+                    _log.warning("no checkpoint: %s", e)
 
     def _interrupt(self, signal_number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signal calls it
         # The main thread waits inside py4j, whose connection an exception would break: the other thread cancels.

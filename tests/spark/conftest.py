@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from fma_prep.audio import synth
-
 ROOT = Path(__file__).parents[2]
 JOB = ROOT / "jobs" / "digitize.py"
 
@@ -63,19 +61,6 @@ def digitize(input_, output, *options, master="local[2]", env=None, prefix=()):
     )
     assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr + ended.stdout
     return Ran(ended.returncode, ended.stdout, ended.stderr, Path(output))
-
-
-@pytest.fixture(scope="session")
-def tracks(tmp_path_factory):
-    """Return a folder of twelve healthy tracks, of several rates, bit rates and lengths."""
-    folder = tmp_path_factory.mktemp("tracks")
-    for n in range(12):
-        rate_hz, bit_rate_bps = [(44100, 256_000), (44100, 128_000), (48000, 192_000), (22050, 64_000)][n % 4]
-        sound = synth.music(2 + n % 5, rate_hz, seed=n)
-        path = folder / f"{n % 3:03d}" / f"{n:06d}.mp3"
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(synth.encode(sound, rate_hz, bit_rate_bps=bit_rate_bps))
-    return folder
 
 
 @pytest.fixture(scope="session")
