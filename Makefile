@@ -28,13 +28,14 @@ install: $(READY) ## make the virtual environment (.venv) from the lock
 
 .PHONY: run
 run: $(READY) ## the whole pipeline on an embedded example: no account, no server
-	@$(ACTIVATE) python scripts/make_corpus.py demo/tracks
+	@$(ACTIVATE) python scripts/scrape.py demo/tracks
 	@$(ACTIVATE) spark-submit $(QUIET) --master 'local[*]' jobs/digitize.py --max-failed 0.2 demo/tracks demo/dataset
 	@$(ACTIVATE) python scripts/listen.py demo/dataset demo/listen.wav
+	@$(ACTIVATE) python scripts/report.py demo/dataset
 
 .PHONY: test
 test: $(READY) ## all tests that a contributor must pass
-	@$(ACTIVATE) python -m pytest --ignore=tests/cluster --ignore=tests/s3
+	@$(ACTIVATE) python -m pytest --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser
 
 .PHONY: test-cluster
 test-cluster: $(READY) ## the job on a real YARN and HDFS cluster, started here for it
@@ -43,6 +44,10 @@ test-cluster: $(READY) ## the job on a real YARN and HDFS cluster, started here 
 .PHONY: test-s3
 test-s3: $(READY) ## stores against a real S3 gateway with users
 	@$(ACTIVATE) python -m pytest tests/s3
+
+.PHONY: test-browser
+test-browser: $(READY) ## the report page in a real browser (needs Chromium: scripts/ci_packages.sh installs it)
+	@$(ACTIVATE) python -m pytest tests/browser
 
 .PHONY: archive
 archive: $(READY) ## all dependencies for the nodes of a cluster: dist/fma_prep-ARCH.tar.gz (ARCH=aarch64)
