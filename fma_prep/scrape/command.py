@@ -41,6 +41,16 @@ def scrape_parser() -> argparse.ArgumentParser:
         "--limit", type=number(int, 1), metavar="N", help="how many tracks OUTPUT should hold of these in the end"
     )
     add_licence_option(parser)
+    _add_politeness(parser)
+    _add_limits(parser)
+    parser.add_argument(
+        "--retry-failed", action="store_true", help="ask again for tracks that failed for good or wanted a login"
+    )
+    add_storage_option(parser)
+    return parser
+
+
+def _add_politeness(parser: argparse.ArgumentParser) -> None:
     polite = parser.add_argument_group("politeness (robots.txt is always obeyed)")
     defaults = Politeness()
     nothing = "; 0 for the embedded site"
@@ -61,6 +71,9 @@ def scrape_parser() -> argparse.ArgumentParser:
         "--longest-wait", type=number(float, 0), metavar="S", default=defaults.longest_wait_s,
         help="if the site asks for a longer one, stop and say when to come back (default: %(default)s)",
     )  # fmt: skip
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
     limits = parser.add_argument_group("limits")
     most = Limits()
     limits.add_argument(
@@ -85,11 +98,6 @@ def scrape_parser() -> argparse.ArgumentParser:
         default=0.05,
         help="the run fails above this fraction (default: %(default)s)",
     )
-    parser.add_argument(
-        "--retry-failed", action="store_true", help="ask again for tracks that failed for good or wanted a login"
-    )
-    add_storage_option(parser)
-    return parser
 
 
 def scrape(arguments: Sequence[str] | None = None) -> int:
@@ -134,7 +142,8 @@ def _site(options: argparse.Namespace) -> Iterator[tuple[str, frozenset[str], st
         raise UsageError(
             why, f"--site {options.site}", "For bulk work, take the published data set: scripts/stage_fma.py."
         )
-    hosts = {parts.netloc, f"files.{parts.netloc.removeprefix('www.')}", *options.allow_host}
+    bare = parts.netloc.rpartition("@")[2].removeprefix("www.")
+    hosts = {bare, f"www.{bare}", f"files.{bare}", *options.allow_host}
     defaults = Politeness()
     yield (
         options.site,

@@ -21,8 +21,8 @@ def sha1(content):
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
-def make_zip(path, songs=SONGS, checksums=True, extra=()):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:  # as published
+def make_zip(path, songs=SONGS, compression=zipfile.ZIP_BZIP2, checksums=True, extra=()):  # as published
+    with zipfile.ZipFile(path, "w", compression) as archive:
         lines = []
         for number, content in songs.items():
             name = f"{number // 1000:03d}/{number:06d}.mp3"
