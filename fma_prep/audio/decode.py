@@ -19,7 +19,19 @@ from fma_prep.audio.recipe import Channel
 from fma_prep.audio.resample import RATES_HZ, Resampler
 from fma_prep.errors import TrackError
 
-__all__ = ["CODECS", "FORMATS", "Decoding", "Piece", "Source", "Tally", "decode", "opened", "sound_of", "used_channels"]
+__all__ = [
+    "CODECS",
+    "FORMATS",
+    "Decoding",
+    "Piece",
+    "Source",
+    "Tally",
+    "decode",
+    "judge",
+    "opened",
+    "sound_of",
+    "used_channels",
+]
 
 Samples = NDArray[np.float32]
 
@@ -79,16 +91,14 @@ class Source:
 class Decoding:
     """A track on its way: iterate once for float32 blocks [n] of one channel in [-1, 1], all at `rate_hz`.
 
-    Iterating raises TrackError at the end, if the track turned out not to be usable.
+    That is the rate of the source, unless the decoder changed it. Iterating raises TrackError at the end, if the track
+    turned out not to be usable.
     """
 
-    def __init__(self, blocks: Iterable[Samples], source: Source) -> None:
+    def __init__(self, blocks: Iterable[Samples], source: Source, rate_hz: int | None = None) -> None:
         self._blocks = blocks
         self.source = source
-
-    @property
-    def rate_hz(self) -> int:
-        return self.source.rate_hz
+        self.rate_hz = rate_hz or source.rate_hz
 
     def __iter__(self) -> Iterator[Samples]:
         return iter(self._blocks)
@@ -354,6 +364,17 @@ def _judged(blocks: Iterator[Samples], source: Source, tally: Tally, promised_by
     for block in blocks:
         if len(block):
             yield block
+    judge(source, tally, promised_by)
+
+
+def judge(source: Source, tally: Tally, promised_by: str) -> None:
+    """Complete `source` once all is decoded.
+
+    Raises
+    ------
+    TrackError
+        If the track turned out not to be usable: no sound, too damaged, or cut off.
+    """
     if not source.seconds_found and tally.bad_since:
         raise TrackError("decode", f"damaged: none of its {tally.bad_since} packets can be decoded")
     if not source.seconds_found:

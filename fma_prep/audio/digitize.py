@@ -9,11 +9,11 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fma_prep.audio import mulaw
+from fma_prep.audio import mulaw, subband
 from fma_prep.audio.decode import Decoding, Source, decode
 from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import Resampler
-from fma_prep.errors import SetupError, TrackError
+from fma_prep.errors import TrackError
 
 __all__ = ["DECODERS", "Digitized", "digitize"]
 
@@ -55,19 +55,10 @@ class Digitized:
     seconds: dict[str, float]
 
 
-def _subband(stream: BinaryIO, recipe: Recipe) -> Decoding:
-    try:
-        from fma_prep.audio import subband  # type: ignore[attr-defined]  # noqa: PLC0415  # needs its compiled core
-    except ImportError as e:
-        raise SetupError("the subband decoder is not built", "decoder=subband", "Use the decoder av") from e
-    decoding: Decoding = subband.decode(stream, recipe)
-    return decoding
-
-
 DECODERS: dict[str, Callable[[BinaryIO, Recipe], Decoding]] = {
     "av": lambda stream, recipe: decode(stream, recipe.channel, "av"),
     "pydub": lambda stream, recipe: decode(stream, recipe.channel, "pydub"),
-    "subband": _subband,  # gives samples at the recipe's rate, which the resampler leaves as they are
+    "subband": subband.decode,  # gives samples at the recipe's rate, which the resampler leaves as they are
 }
 
 

@@ -28,11 +28,14 @@ class Promise:
         How long it should be.
     vbr : bool or None
         Whether its bit rate varies; None if not said.
+    trim : (int, int) or None
+        Samples that the encoder put before and behind the music, as its tag says.
     """
 
     by: str = ""
     seconds: float | None = None
     vbr: bool | None = None
+    trim: tuple[int, int] | None = None
 
 
 NOTHING = Promise()
@@ -150,14 +153,14 @@ def _tag(data: bytes, frame: _Frame) -> Promise | None:
     side_info = (17 if frame.mono else 32) if frame.version == 3 else (9 if frame.mono else 17)
     xing, vbri = data[4 + side_info :], data[4 + 32 :]
     if xing[:4] in (b"Xing", b"Info"):
-        name, n_frames, trimmed = xing[:4].decode(), _xing_frames(xing), _trimmed(xing)
+        name, n_frames, trim = xing[:4].decode(), _xing_frames(xing), _trim(xing)
     elif vbri[:4] == b"VBRI":
-        name, trimmed = "VBRI", 0
+        name, trim = "VBRI", None
         (n_frames,) = struct.unpack_from(">I", vbri, 14)
     else:
         return None
-    seconds = max(0, n_frames * frame.samples - trimmed) / frame.rate_hz
-    return Promise(name, seconds or None, name != "Info")
+    seconds = max(0, n_frames * frame.samples - sum(trim or ())) / frame.rate_hz
+    return Promise(name, seconds or None, name != "Info", trim)
 
 
 def _xing_frames(tag: bytes) -> int:
@@ -165,13 +168,13 @@ def _xing_frames(tag: bytes) -> int:
     return int(n_frames) if flags & 1 else 0
 
 
-def _trimmed(tag: bytes) -> int:
+def _trim(tag: bytes) -> tuple[int, int] | None:
     """Return how many samples of delay and padding a decoder leaves out, by the encoder's part of the Xing tag."""
     encoder = tag[8 + sum((4, 4, 100, 4)[bit] for bit in range(4) if tag[7] >> bit & 1) :]
     if len(encoder) < 24 or encoder[:4] not in (b"LAME", b"Lavf", b"Lavc"):
-        return 0
+        return None
     both = int.from_bytes(encoder[21:24])
-    return (both >> 12) + (both & 0xFFF)
+    return both >> 12, both & 0xFFF
 
 
 def _flac(block: bytes) -> Promise:

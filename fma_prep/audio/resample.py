@@ -24,7 +24,7 @@ from fma_prep.audio.blas import one_thread
 from fma_prep.audio.recipe import Resampler as FilterName
 from fma_prep.errors import SetupError
 
-__all__ = ["RATES_HZ", "Resampler", "resample"]
+__all__ = ["RATES_HZ", "Resampler", "reach", "resample", "weights"]
 
 Samples = NDArray[np.float32]
 
@@ -98,9 +98,9 @@ class _Layout(NamedTuple):
     def groups(self) -> list["_Group"]:
         n = -(-self.row_out // _GROUP_COLUMNS)
         edges = [round(i * self.row_out / n) for i in range(n + 1)]
-        return [self._group(range(*edge)) for edge in pairwise(edges)]
+        return [self.group(range(*edge)) for edge in pairwise(edges)]
 
-    def _group(self, columns: range) -> "_Group":
+    def group(self, columns: range) -> "_Group":
         first, last = (column * self.down // self.up for column in (columns[0], columns[-1]))
         return _Group(columns, range(first - self.reach + 1, last + self.reach + 1))
 
@@ -129,6 +129,19 @@ def _weights(taps: _Filter, layout: _Layout, group: _Group) -> Samples:
         row = np.where(there, first + direction * tap - group.inputs.start, 0)
         np.add.at(weights, (row, np.arange(len(column))[None, :]), np.where(there, weight, 0.0))
     return weights.astype(np.float32)
+
+
+def reach(rate_in_hz: int, rate_out_hz: int) -> int:
+    """Return how many input samples to one side of an output can have a weight in it, with kaiser_best."""
+    return _filter("kaiser_best", rate_in_hz, rate_out_hz).reach
+
+
+def weights(rate_in_hz: int, rate_out_hz: int, outputs: range) -> tuple[range, Samples]:
+    """Return which inputs have a part in `outputs`, with kaiser_best, and their weights: float32 [inputs, outputs]."""
+    taps = _filter("kaiser_best", rate_in_hz, rate_out_hz)
+    layout = _Layout.of(rate_in_hz, rate_out_hz, taps.reach)
+    group = layout.group(outputs)
+    return group.inputs, _weights(taps, layout, group)
 
 
 @lru_cache(maxsize=4)

@@ -1,9 +1,9 @@
 """From samples of subbands to samples at the target rate: one linear map.
 
-The synthesis filterbank of ISO 11172-3 (clause 2.4.3.2.2 and annex B, table 3-B.3) turns 32 subbands into sound, and the
-resampler sound into sound at another rate. Both are linear, and together they repeat: after as many slots of 32 samples as
-make a whole number of the resampler's periods. So a row of slots times fixed matrices gives a row of output, and the
-high subbands, which the resampler would throw away, are never needed. ``docs/subband.md`` has the mathematics.
+The synthesis filterbank of ISO 11172-3 (clause 2.4.3.2.2 and annex B, table 3-B.3) turns 32 subbands into sound, and
+the resampler sound into sound at another rate. Both are linear, and together they repeat: after as many slots of 32
+samples as make a whole number of the resampler's periods. So a row of slots times fixed matrices gives a row of output,
+and the high subbands, which the resampler would throw away, are never needed. ``docs/subband.md`` has the mathematics.
 """
 
 import math
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fma_prep.audio import resample
-from fma_prep.audio.recipe import Resampler as FilterName
 
 __all__ = ["SLOT", "SUBBANDS", "SubbandMap", "impulse_responses", "subbands_needed", "synthesize"]
 
@@ -25,7 +24,7 @@ SLOT = 32  # samples of sound for one sample of each subband
 SUBBANDS = 32
 TAPS = 512  # of the synthesis filterbank
 
-_STOPBAND = 1.05  # where the resamplers' filters let nothing through, in units of half the target rate
+_COVERED = 1.2  # up to where subbands are decoded, in units of half the target rate: the filter ends at 1.02
 _GROUP_COLUMNS = 80  # outputs that share a matrix
 _ROWS = 32  # of a block: products always have the same shape, so that a sample does not depend on what is around it
 _LARGEST_TABLE = 1 << 23  # weights: 32 MB
@@ -77,12 +76,12 @@ def synthesize(slots: NDArray[np.float32] | NDArray[np.float64]) -> NDArray[np.f
 
 
 def subbands_needed(rate_in_hz: int, rate_out_hz: int) -> int:
-    """Return how many of the 32 subbands reach below the target's half rate.
+    """Return how many of the 32 subbands have a part in what the resampler lets through.
 
-    A subband is ``rate_in / 64`` Hz wide and leaks half of that into its neighbours.
+    A subband is ``rate_in / 64`` Hz wide, and leaks half of that into its neighbours.
     """
     width_hz = rate_in_hz / 2 / SUBBANDS
-    return min(SUBBANDS, math.ceil(_STOPBAND * rate_out_hz / 2 / width_hz + 0.5))
+    return min(SUBBANDS, math.ceil(_COVERED * rate_out_hz / 2 / width_hz))
 
 
 class _Group(NamedTuple):
@@ -113,22 +112,20 @@ class _Layout(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _weights(name: FilterName, rate_in_hz: int, rate_out_hz: int, phase: int) -> list[_Group]:
+def _weights(rate_in_hz: int, rate_out_hz: int, phase: int) -> list[_Group]:
     """Return the matrices of a row whose first output lies `phase` samples behind the beginning of a slot."""
-    subbands = subbands_needed(rate_in_hz, rate_out_hz)
-    responses = impulse_responses()[:subbands]
+    responses = impulse_responses()[: subbands_needed(rate_in_hz, rate_out_hz)]
     groups = []
     for columns in _Layout.of(rate_in_hz, rate_out_hz).groups():
-        inputs, resampling = resample.weights(name, rate_in_hz, rate_out_hz, columns)
+        inputs, resampling = resample.weights(rate_in_hz, rate_out_hz, columns)
         first, last = inputs.start + phase, inputs.stop - 1 + phase
-        slots = range((first - TAPS + SLOT) // SLOT, last // SLOT + 1)  # the first whose response reaches `first`
-        # how long ago each slot was, for each sample of sound
-        age = np.arange(first, last + 1)[:, None] - SLOT * np.arange(slots.start, slots.stop)
-        heard = np.where((age >= 0) & (age < TAPS), age, TAPS)
-        padded = np.concatenate([responses, np.zeros((subbands, 1))], axis=1)
-        synthesis = padded.T[heard]  # [samples, slots, subbands]
-        weights = synthesis.reshape(len(inputs), -1).T @ resampling
-        groups.append(_Group(columns, slots, np.ascontiguousarray(weights, np.float32)))
+        slots = range((first - TAPS + SLOT) // SLOT, last // SLOT + 1)  # from the first whose response reaches `first`
+        # for each slot, the weights of the samples that it sounds in
+        heard = np.zeros((SLOT * (len(slots) - 1) + TAPS, len(columns)))
+        heard[first - SLOT * slots.start :][: len(inputs)] = resampling
+        windows = np.lib.stride_tricks.sliding_window_view(heard, TAPS, axis=0)[::SLOT].swapaxes(1, 2)
+        weights = responses @ windows  # [slots, subbands, columns]
+        groups.append(_Group(columns, slots, weights.reshape(-1, len(columns)).astype(np.float32)))
     return groups
 
 
@@ -147,14 +144,13 @@ class SubbandMap:
         As `handles` says.
     skip : int >= 0
         Samples of sound (at `rate_in_hz`) before the first that is meant: output 0 lies there.
-    filter_name : {"kaiser_best", "kaiser_fast"}
     """
 
-    def __init__(self, rate_in_hz: int, rate_out_hz: int, skip: int = 0, filter_name: FilterName = "kaiser_best") -> None:
+    def __init__(self, rate_in_hz: int, rate_out_hz: int, skip: int = 0) -> None:
         self._rates = rate_in_hz, rate_out_hz
         self._skip = skip
         self._layout = _Layout.of(rate_in_hz, rate_out_hz)
-        self._groups = _weights(filter_name, rate_in_hz, rate_out_hz, skip % SLOT)
+        self._groups = _weights(rate_in_hz, rate_out_hz, skip % SLOT)
         self.subbands = subbands_needed(rate_in_hz, rate_out_hz)
         before = -min(group.slots.start for group in self._groups)
         after = max(group.slots.stop for group in self._groups)
@@ -162,7 +158,7 @@ class SubbandMap:
         # the block's rows, and what its first and last groups read before and behind them
         self._buffer = np.zeros((before + self._block_slots + after, self.subbands), np.float32)
         self._before = before
-        # the first row begins in the slot of the first sample that is meant: silence before the stream, or its beginning
+        # the first row begins in the slot of the first sample that is meant; before the stream was silence
         self._drop = max(0, skip // SLOT - before)
         self._filled = max(0, before - skip // SLOT)
         self._n_slots = self._n_out = 0

@@ -9,12 +9,11 @@ import sys
 import numpy as np
 import pytest
 
-from fma_prep.audio import digitize as module
 from fma_prep.audio import mulaw, synth
 from fma_prep.audio.digitize import digitize
 from fma_prep.audio.original import original, original_codes
 from fma_prep.audio.recipe import Recipe
-from fma_prep.errors import SetupError, TrackError
+from fma_prep.errors import TrackError
 from tests.audio.tracks import SECONDS, TRACKS, file
 
 
@@ -142,13 +141,6 @@ def test_seconds_are_told_by_stage():
     seconds = digitize(io.BytesIO(file()), Recipe()).seconds
     assert set(seconds) == {"decode", "resample", "quantize"}
     assert all(s > 0 for s in seconds.values())
-
-
-def test_a_missing_decoder_is_told():
-    if "subband" in dir(module):
-        pytest.skip("it is there")
-    with pytest.raises(SetupError, match="subband"):
-        digitize(io.BytesIO(file()), Recipe(decoder="subband"))
 
 
 MEASURE = """

@@ -40,13 +40,24 @@ class Report(ctypes.Structure):
         ("slots_per_frame", ctypes.c_uint32),
         ("tag_frames", ctypes.c_uint64),
         ("frames", ctypes.c_uint64),
-        ("bad_frames", ctypes.c_uint64),
+        ("silenced_frames", ctypes.c_uint64),
+        ("lost_frames", ctypes.c_uint64),
+        ("junk_bytes", ctypes.c_uint64),
         ("bad_checksums", ctypes.c_uint64),
         ("sound_bytes", ctypes.c_uint64),
         ("consumed", ctypes.c_uint64),
         ("produced", ctypes.c_uint64),
     )
     CHANGED = 1  # a status: another rate or number of channels from here on
+
+
+def _cpu_flags() -> set[str]:
+    """Return what this machine's CPU can do, or nothing if the system does not say."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return set()
+    return next((set(line.partition(":")[2].split()) for line in lines if line.startswith("flags")), set())
 
 
 @cache
@@ -59,6 +70,9 @@ def load() -> ctypes.CDLL:
         If it is not there, not for this machine, or not of this version.
     """
     path = library_path()
+    flags, needed = _cpu_flags(), _NEEDED_FLAGS.get(platform.machine(), set())
+    if flags and not needed <= flags:
+        raise SetupError("this CPU is too old for the subband decoder", ", ".join(sorted(needed - flags)), _REMEDY)
     try:
         library = ctypes.CDLL(str(path))
     except OSError as e:
@@ -70,7 +84,7 @@ def load() -> ctypes.CDLL:
     library.layer3_begin.argtypes = [ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_float]
     library.layer3_begin.restype = None
     library.layer3_decode.argtypes = [
-        *(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_bool),
+        *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_bool),
         *(ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(Report)),
     ]
     library.layer3_decode.restype = None
@@ -103,19 +117,20 @@ class Stream:
         self._library.layer3_begin(self._state, channel, subbands, ceiling)
         self.report = Report()
 
-    def decode(self, data: bytes, final: bool, out: NDArray[np.float32]) -> tuple[int, int]:
+    def decode(self, data: NDArray[np.uint8], final: bool, out: NDArray[np.float32]) -> tuple[int, int]:
         """Decode `data` into `out`; return how many bytes were consumed and how many slots written.
 
         Parameters
         ----------
-        data : bytes
+        data : uint8 [n]
             What was not consumed comes again, with more behind it.
         final : bool
             Whether nothing comes behind `data`.
         out : float32 [slots, subbands], C-contiguous, slots >= 2 * SLOTS
         """
-        assert out.flags.c_contiguous and out.shape[1] == self._subbands and out.dtype == np.float32  # noqa: S101
+        if not (data.flags.c_contiguous and out.flags.c_contiguous and out.shape[1:] == (self._subbands,)):
+            raise ValueError(f"arrays of shapes {data.shape} and {out.shape} are not what the core takes")
         self._library.layer3_decode(
-            self._state, data, len(data), final, out.ctypes.data, len(out), ctypes.byref(self.report)
+            self._state, data.ctypes.data, len(data), final, out.ctypes.data, len(out), ctypes.byref(self.report)
         )
         return self.report.consumed, self.report.produced

@@ -72,8 +72,8 @@ def build_fuzzer(target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         apart = Path(scratch) / "stack.o"
         _zig("build-obj", "-fPIC", *options, f"-femit-bin={apart}", SOURCES / "fuzz_stack.zig", scratch=Path(scratch))
-        options = ("-ffuzz", *options, f"-femit-bin={target}")
-        _zig("build-lib", "-dynamic", *options, SOURCES / "fuzz.zig", apart, scratch=Path(scratch))
+        counted = (*options, "-ffuzz", f"-femit-bin={target}")
+        _zig("build-lib", "-dynamic", *counted, SOURCES / "fuzz.zig", apart, scratch=Path(scratch))
 
 
 def _main() -> int:

@@ -1,8 +1,8 @@
 """Fuzz the native core, guided by coverage: ``python -m fma_prep.audio.subband_core.fuzz CORPUS --seconds 300``.
 
 Inputs that reach a branch for the first time (or far more often than before) join the corpus in memory, and with
-``--keep`` on disk. A child process decodes; it dies of any read outside, overflow, broken promise or hang, and the input that
-killed it is saved. A few hundred bytes must not take more than milliseconds.
+``--keep`` on disk. A child process decodes; it dies of any read outside, overflow, broken promise or hang, and the
+input that killed it is saved. A few hundred bytes must not take more than milliseconds.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -80,16 +81,26 @@ def _mutate(rng: random.Random, corpus: list[bytes]) -> bytes:
     return bytes(data[:LARGEST])
 
 
-def _run(library_path: str, page: mmap.mmap, seeds: list[bytes], seconds: float, seed: int, keep: Path | None) -> None:
+class _Plan(NamedTuple):
+    """What the child is to do."""
+
+    library: Path
+    seeds: list[bytes]
+    seconds: float
+    seed: int
+    keep: Path | None
+
+
+def _run(plan: _Plan, page: mmap.mmap) -> None:
     """Decode mutations until the time is over; what is being decoded is always in `page`."""
-    library = ctypes.CDLL(library_path)
+    library = ctypes.CDLL(str(plan.library))
     library.fuzz_one.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
     library.fuzz_one.restype = None
     coverage = _Coverage(library)
-    rng = random.Random(seed)  # noqa: S311
+    rng = random.Random(plan.seed)  # noqa: S311
     corpus: list[bytes] = []
-    pending = list(seeds)
-    runs, end, told = 0, time.monotonic() + seconds, time.monotonic()
+    pending = list(plan.seeds)
+    runs, end, told = 0, time.monotonic() + plan.seconds, time.monotonic()
     while pending or time.monotonic() < end:
         data = pending.pop() if pending else _mutate(rng, corpus)
         runs += 1
@@ -101,8 +112,8 @@ def _run(library_path: str, page: mmap.mmap, seeds: list[bytes], seconds: float,
             raise TimeoutError(f"{len(data)} bytes took {time.thread_time() - began:.3f} s")
         if coverage.grew() and data:
             corpus.append(data)
-            if keep is not None:
-                (keep / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+            if plan.keep is not None:
+                (plan.keep / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
         if time.monotonic() > told + 10:
             told = time.monotonic()
             print(f"{runs} runs, {coverage.edges} branches, {len(corpus)} inputs", flush=True)
@@ -115,9 +126,8 @@ def fuzz(corpus: Path, seconds: float, seed: int, keep: Path | None, findings: P
     with tempfile.TemporaryDirectory() as scratch, mmap.mmap(-1, _HEAD + LARGEST) as page:
         library = Path(scratch) / "fuzz.so"
         build_fuzzer(library)
-        child = multiprocessing.get_context("fork").Process(
-            target=_run, args=(str(library), page, seeds, seconds, seed, keep)
-        )
+        plan = _Plan(library, seeds, seconds, seed, keep)
+        child = multiprocessing.get_context("fork").Process(target=_run, args=(plan, page))
         child.start()
         before = b""
         while child.is_alive():

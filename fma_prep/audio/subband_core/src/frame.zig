@@ -102,10 +102,11 @@ pub const FrameDecoder = struct {
             const end = r.position + g.part2_3_length;
             if (joint or self.wants(ch, h)) {
                 const limit = if (h.intensityStereo() and ch == 1) bands.lines else count;
+                const first = factors[ch];
                 factors[ch] = if (h.lsf())
                     scale_factors.readMpeg2(r, g, h.intensityStereo() and ch == 1)
                 else
-                    scale_factors.readMpeg1(r, g, scfsi[ch], &factors[ch]);
+                    scale_factors.readMpeg1(r, g, scfsi[ch], &first);
                 const decoded = huffman.decode(g, r, end, limit, &self.lines[ch]);
                 @memset(self.lines[ch][decoded..limit], 0);
                 scale_factors.requantize(g, row, &factors[ch], decoded, &self.lines[ch]);

@@ -49,7 +49,8 @@ export fn fuzz_one(data: [*]const u8, size: usize) void {
         }
         at += report.consumed;
     }
-    check(state.report.bad_frames <= state.report.frames + input.len);
+    check(state.report.silenced_frames <= state.report.frames);
+    check(state.report.junk_bytes + state.report.sound_bytes <= input.len);
 }
 
 fn check(holds: bool) void {

@@ -20,8 +20,10 @@ pub const Report = extern struct {
     bit_rate_max: u32 = 0,
     slots_per_frame: u32 = 0,
     tag_frames: u64 = 0, // Xing, Info or VBRI: not sound
-    frames: u64 = 0,
-    bad_frames: u64 = 0, // silenced, or lost, between the first and the last good one
+    frames: u64 = 0, // of sound
+    silenced_frames: u64 = 0, // that could not be decoded, in full or to sane samples
+    lost_frames: u64 = 0, // that may have been where junk is, between two frames
+    junk_bytes: u64 = 0,
     bad_checksums: u64 = 0,
     sound_bytes: u64 = 0, // of frames
     consumed: u64 = 0, // bytes by this call
@@ -47,7 +49,6 @@ pub const Stream = struct {
     boundary: bool = true, // something ends where we are: a tag may follow
     skipping: u64 = 0, // bytes of a tag still to come
     lost: u64 = 0, // bytes of junk since the last frame
-    pending: u64 = 0, // bad frames since the last good one
 
     /// Decode what `input` holds, as far as `output` (whole slots) has room.
     pub fn decode(self: *Stream, input: []const u8, final: bool, output: []f32) void {
@@ -109,6 +110,7 @@ pub const Stream = struct {
         self.synced = false;
         self.boundary = false;
         self.lost += bytes;
+        self.report.junk_bytes += bytes;
     }
 
     /// Decode a frame, and count it; return how many samples were written.
@@ -117,7 +119,7 @@ pub const Stream = struct {
         if (first) self.begin(h);
         self.synced = true;
         self.boundary = true;
-        if (self.lost > 0) self.pending += std.math.divCeil(u64, self.lost, frame.len) catch unreachable;
+        if (!first) self.report.lost_frames += (self.lost + frame.len - 1) / frame.len;
         self.lost = 0;
         if (first and isTag(frame, h)) {
             self.report.tag_frames += 1;
@@ -126,12 +128,9 @@ pub const Stream = struct {
         const samples = h.granules() * hybrid.slots * self.decoder.subbands;
         if (h.has_crc and !checks(frame, h)) self.report.bad_checksums += 1;
         self.count(h);
-        if (self.decoder.decode(frame, h, output[0..samples])) {
-            if (self.report.frames > self.pending + self.report.bad_frames + 1) self.report.bad_frames += self.pending;
-            self.pending = 0;
-        } else |_| {
-            self.pending += 1;
-        }
+        self.decoder.decode(frame, h, output[0..samples]) catch {
+            self.report.silenced_frames += 1;
+        };
         return samples;
     }
 
