@@ -34,7 +34,9 @@ def promise(data):
 def test_a_healthy_file_promises_what_it_holds(name):
     options, by, vbr = PROMISED[name]
     found = promise(tracks.file(**options))
-    assert found == Promise(by, pytest.approx(tracks.SECONDS, abs=0.002), vbr)
+    assert found == Promise(by, pytest.approx(tracks.SECONDS, abs=0.002), vbr, found.trim)
+    assert (found.trim is not None) == (by in {"Xing", "Info"})
+    assert not found.trim or found.trim[0] == 576  # LAME's delay
 
 
 @pytest.mark.parametrize("name", UNPROMISED)
