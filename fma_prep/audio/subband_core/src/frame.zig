@@ -63,8 +63,8 @@ pub const FrameDecoder = struct {
                 reader.position = @intCast(begins);
                 const scfsi: [2]u4 = if (index == 1) side.scfsi else @splat(0);
                 self.decodeGranule(&reader, granule, h, scfsi, &factors, part);
-                corrupt = !self.sane(part) or corrupt;
             }
+            corrupt = !self.sane(part) or corrupt;
         }
         if (corrupt) return error.Corrupt;
     }
