@@ -5,7 +5,7 @@
 
 import hashlib
 import json
-import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -86,7 +86,8 @@ def measure_tracks(what: str, tracks: Iterable[Path]) -> list[dict[str, object]]
 
 
 def _cpu_s() -> float:
-    return sum(os.times()[:4])  # of this process and the children it waited for
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)  # that it waited for
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def copy_bytes_per_s() -> float:

@@ -144,7 +144,7 @@ def verdicts(results: Mapping[str, Any]) -> list[str]:
             continue
         if row.per_core > mine.per_core or row.net_realtime > mine.net_realtime:
             said.append(
-                f"{row.title} with {row.workers} workers beats fma_prep per core: {row.per_core:,.0f} against "
+                f"{row.title} [{row.workers}] beats fma_prep per core: {row.per_core:,.0f} against "
                 f"{mine.per_core:,.0f} times real time with start-up, "
                 f"{row.net_realtime:,.0f} against {mine.net_realtime:,.0f} in all without."
             )
@@ -156,7 +156,7 @@ def tables(results: Mapping[str, Any]) -> str:
     corpus, machine = results["corpus"], results["machine"]
     head = [
         f"{corpus['tracks']} tracks, {corpus['audio_s'] / 3600:.2f} h of sound, {corpus['size_bytes'] / 1e6:,.0f} MB; "
-        f"{results['repetitions']} repetitions, interleaved; median (least to most).",
+        f"repetitions, interleaved: {results['repetitions']}; median (least to most).",
         f"Machine: {machine['cores']} cores of {machine['processor']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"{machine['system']}, Python {machine['python']}; commit {results['commit']}.",
     ]

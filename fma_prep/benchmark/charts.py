@@ -90,7 +90,7 @@ def _scaling(axes: Axes, results: Mapping[str, Any]) -> str:
 
 def _stages(axes: Axes, results: Mapping[str, Any]) -> str:
     mine = [row for row in rows(results) if row.contender == OURS and row.workers.isdigit()]
-    labels, left = [f"{row.workers} workers" for row in mine][::-1], np.zeros(len(mine))
+    labels, left = [f"local[{row.workers}]" for row in mine][::-1], np.zeros(len(mine))
     for stage, seconds in _stage_seconds(results, mine).items():
         axes.barh(labels, seconds[::-1], left=left, label=stage)
         left += seconds[::-1]

@@ -91,7 +91,7 @@ def _alone(results: Mapping[str, Any]) -> dict[str, float]:
 def _said(results: Mapping[str, Any]) -> list[str]:
     table = rows(results)
     said = [
-        f"With {row.workers} workers the original takes {row.ratio.show(2)} times as long as fma_prep, start-up "
+        f"At local[{row.workers}] the original takes {row.ratio.show(2)} times as long as fma_prep, start-up "
         f"included; {row.net_ratio.show(2)} times without."
         for row in table
         if row.contender == ORIGINAL and row.ratio and row.net_ratio

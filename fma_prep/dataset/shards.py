@@ -18,6 +18,7 @@ import pickle
 import platform
 import socket
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -156,7 +157,9 @@ class ShardWriter:
         for line in self._lines:
             line["shard"] = shard if line["status"] == "done" else None
         if shard:
+            started = time.perf_counter()
             self._target.store.put(shard, self._file, overwrite=False)  # type: ignore[arg-type]  # a binary file it is
+            self._seconds["write"] = self._seconds.get("write", 0.0) + time.perf_counter() - started
         record = self._record(shard, digest)
         name = self._name(shard)
         self._target.store.write(f"{COMMITS}/{name}", json.dumps(record).encode(), overwrite=False)

@@ -55,7 +55,7 @@ def test_says_who_is_faster_per_core():
     for repetition in range(3):
         found["runs"] += [run("soxr", "1", repetition, "start", 0.3), run("soxr", "1", repetition, "whole", 5.0)]
     (sentence,) = verdicts(found)
-    assert sentence.startswith("soxr with 1 workers beats fma_prep per core: 2,880 against 1,309 times real time")
+    assert sentence.startswith("soxr [1] beats fma_prep per core: 2,880 against 1,309 times real time")
 
 
 def test_tables_tell_what_was_left_out_and_what_is_smoke():
