@@ -58,13 +58,15 @@ lint: $(READY) ## ruff and mypy
 	@$(ACTIVATE) ruff check . && ruff format --check . && mypy
 
 .PHONY: bench
-bench: $(READY) ## this pipeline beside the original one, in one run
-	@$(ACTIVATE) python scripts/benchmark.py
+bench: $(READY) ## this pipeline beside the original one and the alternatives (most of an hour; BENCH=--smoke: minutes)
+	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/bench.lock
+	@$(ACTIVATE) python scripts/benchmark.py $(BENCH)
 
 .PHONY: lock
 lock: ## bring the locks up to date with pyproject.toml (needs uv)
 	uv pip compile -q $(LOCK) pyproject.toml -o requirements/nodes.lock
 	uv pip compile -q $(LOCK) --all-extras --group dev -c requirements/nodes.lock pyproject.toml -o requirements/dev.lock
+	uv pip compile -q $(LOCK) --group bench -c requirements/dev.lock pyproject.toml -o requirements/bench.lock
 LOCK := --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 
 .PHONY: clean
