@@ -27,14 +27,15 @@ from fma_prep.errors import SetupError
 __all__ = ["RATES_HZ", "Resampler", "reach", "resample", "weights"]
 
 Samples = NDArray[np.float32]
+Weights = NDArray[np.float64]
 
 RATES_HZ = range(1000, 768_001)  # beyond, no sound was meant, and the work could be made to explode
 
 _BLOCK_SAMPLES = 1 << 17
 _ROW_IN, _ROW_OUT = 192, 16  # at the least: BLAS is slow with small matrices
 _GROUP_COLUMNS = 80
-_PIECE, _LONG_PIECE = 64, 112  # products summed at once: the shorter, the smaller the rounding errors of float32
-_CACHED_WEIGHTS = 1 << 22  # 16 MB; larger tables are computed anew for each block
+_PIECE = 128  # inputs multiplied at once: shorter than any row
+_CACHED_WEIGHTS = 1 << 21  # 16 MB; larger tables are computed anew for each block
 
 
 class _Filter(NamedTuple):
@@ -112,8 +113,8 @@ class _Group(NamedTuple):
     inputs: range
 
 
-def _weights(taps: _Filter, layout: _Layout, group: _Group) -> Samples:
-    """Return the weight of each input in each column: float32 [len(group.inputs), len(group.columns)]."""
+def _weights(taps: _Filter, layout: _Layout, group: _Group) -> Weights:
+    """Return the weight of each input in each column: float64 [len(group.inputs), len(group.columns)]."""
     column = np.arange(group.columns.start, group.columns.stop)
     whole, rest = np.divmod(column * layout.down, layout.up)
     fraction = taps.scale * (rest / layout.up)
@@ -128,7 +129,7 @@ def _weights(taps: _Filter, layout: _Layout, group: _Group) -> Samples:
         weight = taps.window[entry] + eta * taps.deltas[entry]
         row = np.where(there, first + direction * tap - group.inputs.start, 0)
         np.add.at(weights, (row, np.arange(len(column))[None, :]), np.where(there, weight, 0.0))
-    return weights.astype(np.float32)
+    return weights
 
 
 def reach(rate_in_hz: int, rate_out_hz: int) -> int:
@@ -145,7 +146,7 @@ def weights(rate_in_hz: int, rate_out_hz: int, outputs: range) -> tuple[range, S
 
 
 @lru_cache(maxsize=4)
-def _all_weights(name: FilterName, rate_in_hz: int, rate_out_hz: int) -> tuple[Samples, ...]:
+def _all_weights(name: FilterName, rate_in_hz: int, rate_out_hz: int) -> tuple[Weights, ...]:
     taps = _filter(name, rate_in_hz, rate_out_hz)
     layout = _Layout.of(rate_in_hz, rate_out_hz, taps.reach)
     return tuple(_weights(taps, layout, group) for group in layout.groups())
@@ -178,7 +179,7 @@ class Resampler:
         self._groups = self._layout.groups()
         # the block, with as much before and after it as its outputs reach, to whole rows
         self._margin = self._layout.reach + self._layout.row_in
-        self._buffer = np.zeros(self._layout.block_in + 2 * self._margin, np.float32)
+        self._buffer = np.zeros(self._layout.block_in + 2 * self._margin)
         self._filled = self._margin  # silence before the first sample
         self._n_in = self._n_out = 0
 
@@ -221,23 +222,22 @@ class Resampler:
         self._n_out += out.size
         return out.ravel()
 
-    def _product(self, start: int, weights: Samples) -> Samples:
+    def _product(self, start: int, weights: Weights) -> Weights:
         """Return rows of inputs, each beginning at `start` in its row and as long as `weights`, times `weights`.
 
         Such rows overlap, which BLAS does not take: so this is a sum of products of pieces, shorter than a row.
         """
         layout = self._layout
-        total: Samples | None = None
-        step = _PIECE if self._filter.scale > 0.25 else _LONG_PIECE
-        for k in range(0, len(weights), step):
-            piece = weights[k : k + step]
+        total: Weights | None = None
+        for k in range(0, len(weights), _PIECE):
+            piece = weights[k : k + _PIECE]
             first = start + k
             rows = self._buffer[first : first + layout.block_in].reshape(layout.rows, layout.row_in)[:, : len(piece)]
             total = rows @ piece if total is None else np.add(total, rows @ piece, out=total)
         assert total is not None  # noqa: S101  # for mypy: there is always a weight
         return total
 
-    def _weights(self) -> Iterable[Samples]:
+    def _weights(self) -> Iterable[Weights]:
         """Return the weights of each group."""
         if sum(len(group.columns) * len(group.inputs) for group in self._groups) <= _CACHED_WEIGHTS:
             return _all_weights(self._name, *self._rates)

@@ -25,7 +25,7 @@ from fma_prep.errors import NotFoundError, StorageError
 __all__ = ["Entry", "Store", "has_scheme", "list_input", "open_store", "refuse_inside"]
 
 AUDIO_SUFFIXES = tuple(
-    ".mp3 .mp2 .wav .wave .flac .ogg .oga .opus .m4a .mp4 .aac .aif .aiff .aifc .au .caf .wma .wv .mka .ape".split()
+    ".mp3 .mp2 .wav .wave .flac .ogg .oga .opus .m4a .mp4 .aac .aif .aiff .aifc .au .caf .wv".split()
 )
 
 _T = TypeVar("_T")
