@@ -8,6 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
 ARCH ?= x86_64
 READY := .venv/.ready
+BUILT := .venv/.built
 # As an activated environment has it: spark-submit finds Spark's home, and the workers their Python.
 ACTIVATE := PATH="$(CURDIR)/.venv/bin:$$PATH"; export PATH; JAVA_HOME="$$(python -m fma_prep.spark.java)"; export JAVA_HOME;
 QUIET := --driver-java-options -Dlog4j2.configurationFile=fma_prep/spark/log4j2.properties
@@ -23,34 +24,39 @@ $(READY): requirements/dev.lock pyproject.toml
 	.venv/bin/python -m pip --disable-pip-version-check install --no-deps --no-build-isolation --quiet -e .
 	@touch $@
 
+# The subband decoder's native core; its compiler is a wheel too.
+$(BUILT): $(READY) $(wildcard fma_prep/audio/subband_core/src/*.zig)
+	.venv/bin/python -m fma_prep.audio.subband_core.build
+	@touch $@
+
 .PHONY: install
-install: $(READY) ## make the virtual environment (.venv) from the lock
+install: $(BUILT) ## make the virtual environment (.venv) from the lock
 
 .PHONY: run
-run: $(READY) ## the whole pipeline on an embedded example: no account, no server
+run: $(BUILT) ## the whole pipeline on an embedded example: no account, no server
 	@$(ACTIVATE) python scripts/scrape.py demo/tracks
 	@$(ACTIVATE) spark-submit $(QUIET) --master 'local[*]' jobs/digitize.py --max-failed 0.2 demo/tracks demo/dataset
 	@$(ACTIVATE) python scripts/listen.py demo/dataset demo/listen.wav
 	@$(ACTIVATE) python scripts/report.py demo/dataset
 
 .PHONY: test
-test: $(READY) ## all tests that a contributor must pass
+test: $(BUILT) ## all tests that a contributor must pass
 	@$(ACTIVATE) python -m pytest --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser
 
 .PHONY: test-cluster
-test-cluster: $(READY) ## the job on a real YARN and HDFS cluster, started here for it
+test-cluster: $(BUILT) ## the job on a real YARN and HDFS cluster, started here for it
 	@$(ACTIVATE) python -m tests.cluster
 
 .PHONY: test-s3
-test-s3: $(READY) ## stores against a real S3 gateway with users
+test-s3: $(BUILT) ## stores against a real S3 gateway with users
 	@$(ACTIVATE) python -m pytest tests/s3
 
 .PHONY: test-browser
-test-browser: $(READY) ## the report page in a real browser (needs Chromium: scripts/ci_packages.sh installs it)
+test-browser: $(BUILT) ## the report page in a real browser (needs Chromium: scripts/ci_packages.sh installs it)
 	@$(ACTIVATE) python -m pytest tests/browser
 
 .PHONY: archive
-archive: $(READY) ## all dependencies for the nodes of a cluster: dist/fma_prep-ARCH.tar.gz (ARCH=aarch64)
+archive: $(BUILT) ## all dependencies for the nodes of a cluster: dist/fma_prep-ARCH.tar.gz (ARCH=aarch64)
 	@$(ACTIVATE) python scripts/make_archive.py --arch $(ARCH)
 
 .PHONY: lint
@@ -58,7 +64,7 @@ lint: $(READY) ## ruff and mypy
 	@$(ACTIVATE) ruff check . && ruff format --check . && mypy
 
 .PHONY: bench
-bench: $(READY) ## this pipeline beside the original one and the alternatives (most of an hour; BENCH=--smoke: minutes)
+bench: $(BUILT) ## this pipeline beside the original one and the alternatives (most of an hour; BENCH=--smoke: minutes)
 	@.venv/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes -r requirements/bench.lock
 	@$(ACTIVATE) python scripts/benchmark.py $(BENCH)
 

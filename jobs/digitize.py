@@ -10,6 +10,7 @@ from functools import partial
 try:
     if sys.version_info < (3, 11):  # noqa: UP036  # this is how an old one gets to hear of it
         raise ImportError("Python %d.%d is too old" % sys.version_info[:2])  # noqa: UP031
+    from fma_prep.audio.digitize import require
     from fma_prep.command import digitize_parser, finish, recipe_of
     from fma_prep.dataset import provenance
     from fma_prep.dataset.manifest import begin
@@ -32,6 +33,7 @@ def main() -> None:
     """Plan, digitise what is left to do, and write down what became of every track."""
     options = digitize_parser().parse_args()
     recipe, storage = recipe_of(options), options.storage_options
+    require(recipe)
     refuse_inside(options.output, options.input)
     with session("fma_prep digitize", options.master) as spark:
         source, tracks, skipped = list_input(options.input, storage["input"])

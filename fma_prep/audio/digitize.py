@@ -15,7 +15,7 @@ from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import Resampler
 from fma_prep.errors import TrackError
 
-__all__ = ["DECODERS", "Digitized", "digitize"]
+__all__ = ["DECODERS", "Digitized", "digitize", "require"]
 
 Samples = NDArray[np.float32]
 
@@ -60,6 +60,12 @@ DECODERS: dict[str, Callable[[BinaryIO, Recipe], Decoding]] = {
     "pydub": lambda stream, recipe: decode(stream, recipe.channel, "pydub"),
     "subband": subband.decode,  # gives samples at the recipe's rate, which the resampler leaves as they are
 }
+
+
+def require(recipe: Recipe) -> None:
+    """Raise SetupError if what the recipe needs is not installed here, before a run finds out track by track."""
+    if recipe.decoder == "subband":
+        subband.require()
 
 
 def digitize(stream: BinaryIO, recipe: Recipe) -> Digitized:

@@ -137,8 +137,8 @@ def reach(rate_in_hz: int, rate_out_hz: int) -> int:
     return _filter("kaiser_best", rate_in_hz, rate_out_hz).reach
 
 
-def weights(rate_in_hz: int, rate_out_hz: int, outputs: range) -> tuple[range, Samples]:
-    """Return which inputs have a part in `outputs`, with kaiser_best, and their weights: float32 [inputs, outputs]."""
+def weights(rate_in_hz: int, rate_out_hz: int, outputs: range) -> tuple[range, Weights]:
+    """Return which inputs have a part in `outputs`, with kaiser_best, and their weights: float64 [inputs, outputs]."""
     taps = _filter("kaiser_best", rate_in_hz, rate_out_hz)
     layout = _Layout.of(rate_in_hz, rate_out_hz, taps.reach)
     group = layout.group(outputs)
