@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 from scipy.optimize import nnls  # type: ignore[import-untyped]
 
@@ -171,7 +172,12 @@ def chart(axes: Axes, simulation: Mapping[str, Any]) -> str:
     axes.minorticks_off()
     dearer.set(ylabel="dollars", yscale="log")
     lines = [axes.get_legend_handles_labels(), dearer.get_legend_handles_labels()]
-    axes.legend(lines[0][0] + lines[1][0], lines[0][1] + lines[1][1], fontsize=7, frameon=False)
+    for scale in (axes.yaxis, dearer.yaxis):
+        scale.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        scale.set_major_formatter("{x:g}")
+        scale.set_minor_formatter("")
+    handles, labels = lines[0][0] + lines[1][0], lines[0][1] + lines[1][1]
+    axes.legend(handles, labels, fontsize=7, frameon=False, loc="upper left", bbox_to_anchor=(1.12, 1))
     cost, cluster = simulation["cost"], Cluster(**simulation["cluster"])
     return (
         f"Measured: {cost['track_s'] * 1e3:.1f} ms a track and {cost['sound_s'] * 1e3:.2f} ms a second of sound. "

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from fma_prep.dataset.storage import Store
-from fma_prep.errors import DatasetError, NotFoundError
+from fma_prep.errors import DatasetError, NotFoundError, printable
 
 __all__ = ["Failure", "Overview", "Place", "Task", "collect"]
 
@@ -29,7 +29,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the codes of a track lie, and its line in the manifest."""
+    """Where the codes of a track lie, and whom to name when it is played."""
 
     track: str
     shard: str
@@ -37,6 +37,7 @@ class Place:
     n_samples: int
     sample_rate: int
     silent: bool
+    credit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +172,17 @@ def _count(overview: Overview, line: dict[str, Any], by_source: dict[str, list[s
     overview.hours_by_licence[line.get("licence") or UNKNOWN] += seconds / 3600
     for genre in line.get("genres") or (UNKNOWN,):
         overview.hours_by_genre[genre] += seconds / 3600
+    known = (line.get("title"), line.get("artist") and f"by {line['artist']}", line.get("licence"))
+    credit = printable(", ".join(part for part in known if part))
     overview.places.append(
         Place(
-            line["track"], line["shard"], line["codes_offset"], line["n_samples"], line["sample_rate"], line["silent"]
+            line["track"],
+            line["shard"],
+            line["codes_offset"],
+            line["n_samples"],
+            line["sample_rate"],
+            line["silent"],
+            credit,
         )
     )
 

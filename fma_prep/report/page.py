@@ -39,7 +39,7 @@ with open({manifest!r}) as manifest:
             shard, n = {folder!r} + track["shard"], track["n_samples"]
             codes = numpy.fromfile(shard, "uint8", n, offset=track["codes_offset"])"""
 _DECODE = {
-    "nearest": "y = 2 * codes / 255 - 1",
+    "nearest": "y = codes / 127.5 - 1",
     "floor": "y = numpy.minimum(1, (2 * codes.astype(float) + 1) / 255 - 1)",
 }
 _SAMPLES = (

@@ -34,6 +34,8 @@ class Excerpt:
 
     Attributes
     ----------
+    credit : str
+        Title, artist and licence, as far as they are known.
     start_s, seconds : float
         From where in the track, and how long.
     wav, after, before : str
@@ -44,6 +46,7 @@ class Excerpt:
     """
 
     track: str
+    credit: str
     start_s: float
     seconds: float
     sample_rate: int
@@ -86,7 +89,9 @@ def excerpt(store: Store, place: Place, recipe: Mapping[str, Any], source: Store
         except FmaPrepError as e:
             missing = str(e)
     wav, picture = _wav(after, place.sample_rate), _picture(after, place.sample_rate)
-    return Excerpt(place.track, start_s, seconds, place.sample_rate, wav, picture, before, rate_hz, missing)
+    return Excerpt(
+        place.track, place.credit, start_s, seconds, place.sample_rate, wav, picture, before, rate_hz, missing
+    )
 
 
 def _source(

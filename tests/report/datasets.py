@@ -15,7 +15,7 @@ from fma_prep.errors import TrackError
 HOSTILE = "a <script>alert(1)<!-- & \"b' $x_1$.mp3"
 PROVENANCE = {
     HOSTILE: {"licence": "CC-BY-4.0", "genres": ["R&B <b>$$", "Pop"]},
-    "loud.mp3": {"licence": "CC0-1.0", "genres": ["Pop"]},
+    "loud.mp3": {"licence": "CC0-1.0", "genres": ["Pop"], "title": "Loud <i>", "artist": "A & B"},
 }
 
 

@@ -7,8 +7,10 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
+from fma_prep.audio import mulaw
 from fma_prep.dataset.storage import open_store
 from fma_prep.errors import NotFoundError
 from fma_prep.report import command
@@ -105,6 +107,17 @@ def test_its_snippets_read_the_dataset(dataset, page, html):
     for line in manifest(dataset):
         if line["status"] == "done":
             assert hashlib.sha256(seen[line["track"]].tobytes()).hexdigest() == line["codes_sha256"]
+
+
+def test_its_snippet_decodes_the_codes(html):
+    code = re.search(r"From codes to samples:.*?<code>(.*?)</code>", html, re.DOTALL)[1]
+    seen = {"codes": np.arange(256, dtype=np.uint8), "numpy": np}
+    exec(code, seen)  # noqa: S102  # as a reader would paste it
+    np.testing.assert_allclose(seen["x"], mulaw.decode(seen["codes"], 255, "nearest"), atol=1e-6)
+
+
+def test_names_title_artist_and_licence_of_what_it_plays(page):
+    assert "Loud <i>, by A & B, CC0-1.0" in page.text
 
 
 def test_says_when_the_sources_are_gone(dataset, tmp_path):
