@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-__all__ = ["Promise", "read_promise"]
+__all__ = ["Promise", "after_id3", "read_promise"]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_promise(stream: BinaryIO) -> Promise:
         Any bytes at all.
     """
     try:
-        start = _after_id3(stream)
+        start = after_id3(stream)
         magic = _read(stream, start, 12)
         if magic[:4] == b"fLaC":
             return _flac(_read(stream, start + 4, 38))
@@ -75,7 +75,7 @@ def _read(stream: BinaryIO, offset: int, size: int) -> bytes:
     return stream.read(size)
 
 
-def _after_id3(stream: BinaryIO) -> int:
+def after_id3(stream: BinaryIO) -> int:
     """Return where the audio begins after any ID3v2 tags."""
     offset = 0
     for _ in range(_MAX_STEPS):

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from fma_prep.audio import subband_core
 from fma_prep.audio.decode import Decoding, Source, Tally, judge
 from fma_prep.audio.decode import decode as decode_av
-from fma_prep.audio.promise import Promise, read_promise
+from fma_prep.audio.promise import Promise, after_id3, read_promise
 from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.subband_map import SLOT, SubbandMap, subbands_needed
+from fma_prep.errors import TrackError
 
 __all__ = ["decode", "require"]
 
@@ -73,9 +74,20 @@ def decode(stream: BinaryIO, recipe: Recipe) -> Decoding:
     promise = read_promise(stream)
     try:
         return _decode(stream, promise, recipe)
-    except _NotOursError:
+    except _NotOursError as e:
+        if _is_free_format(stream):
+            raise TrackError("decode", "an MP3 of free format, which this tool does not take") from e
         stream.seek(0)
         return decode_av(stream, recipe.channel, "av")
+
+
+def _is_free_format(stream: BinaryIO) -> bool:
+    """Return whether the first frame is of Layer III and says no bit rate."""
+    stream.seek(after_id3(stream))
+    head = stream.read(4)
+    return (
+        len(head) == 4 and head[0] == 0xFF and head[1] & 0xE6 == 0xE2 and head[2] & 0xF0 == 0 and head[2] & 0x0C != 0x0C
+    )
 
 
 def _decode(stream: BinaryIO, promise: Promise, recipe: Recipe) -> Decoding:

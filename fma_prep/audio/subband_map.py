@@ -26,7 +26,7 @@ TAPS = 512  # of the synthesis filterbank
 
 _COVERED = 1.2  # up to where subbands are decoded, in units of half the target rate: the filter ends at 1.02
 _GROUP_COLUMNS = 80  # outputs that share a matrix
-_ROWS = 32  # of a block: products always have the same shape, so that a sample does not depend on what is around it
+_ROWS = 96  # of a block, 31 s from 44.1 to 8 kHz: products always have the same shape, so that cuts do not matter
 _LARGEST_TABLE = 1 << 23  # weights: 32 MB
 
 # The synthesis window D[i] · 65536 for i = 0 … 256; the other half mirrors it.

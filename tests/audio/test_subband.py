@@ -16,7 +16,7 @@ from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import resample
 from fma_prep.errors import SetupError, TrackError
 from tests.audio import frames
-from tests.audio.tracks import TRACKS, file, half
+from tests.audio.tracks import TRACKS, file, half, id3
 
 pytestmark = pytest.mark.usefixtures("native_core")
 
@@ -169,6 +169,16 @@ def test_what_it_does_not_handle_goes_to_av(data, settings):
     found = digitize(io.BytesIO(data()), Recipe(decoder="subband", **settings))
     assert found.source.decoder == "av"
     assert found.codes == digitize(io.BytesIO(data()), Recipe(**settings)).codes
+
+
+@pytest.mark.parametrize("before", [b"", id3(50)])
+def test_free_format_is_refused_plainly(before):
+    data = bytearray(frames.stream(0, n=8))
+    size = data.index(data[:4], 4)
+    for at in range(0, len(data), size):
+        data[at + 2] &= 0x0F
+    with pytest.raises(TrackError, match="free format"):
+        decoded(before + bytes(data))
 
 
 def test_the_source_is_told():
