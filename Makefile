@@ -7,6 +7,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && echo $$p && break; done)
 ARCH ?= x86_64
+FUZZ_SECONDS ?= 300
 READY := .venv/.ready
 BUILT := .venv/.built
 # As an activated environment has it: spark-submit finds Spark's home, and the workers their Python.
@@ -57,7 +58,12 @@ test-browser: $(BUILT) ## the report page in a real browser (needs Chromium: scr
 
 .PHONY: archive
 archive: $(BUILT) ## all dependencies for the nodes of a cluster: dist/fma_prep-ARCH.tar.gz (ARCH=aarch64)
+	@$(ACTIVATE) python -m fma_prep.audio.subband_core.build --arch $(ARCH)
 	@$(ACTIVATE) python scripts/make_archive.py --arch $(ARCH)
+
+.PHONY: fuzz
+fuzz: $(BUILT) ## hostile bytes for the native core, guided by coverage: five minutes (FUZZ_SECONDS=60)
+	@$(ACTIVATE) python -m fma_prep.audio.subband_core.fuzz tests/audio/subband_corpus --seconds $(FUZZ_SECONDS)
 
 .PHONY: lint
 lint: $(READY) ## ruff and mypy
