@@ -19,7 +19,7 @@ from fma_prep.scrape.progress import Progress
 
 __all__ = ["scrape", "scrape_parser"]
 
-_EMBEDDED_SONGS, _EMBEDDED_SECONDS = 12, 5.0
+_EMBEDDED_SONGS, _EMBEDDED_SECONDS, _EMBEDDED_BROKEN = 12, 5.0, (4, 9)
 _CONTACT = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|https?://\S+\.\S+")
 _LOOPBACK = re.compile(r"127\.\d+\.\d+\.\d+|localhost|::1")
 
@@ -128,7 +128,7 @@ def scrape(arguments: Sequence[str] | None = None) -> int:
 def _site(options: argparse.Namespace) -> Iterator[tuple[str, frozenset[str], str, Politeness]]:
     """Yield the site's address, the hosts that may be asked, who asks, and how politely."""
     if options.site is None:
-        with FixtureSite(_EMBEDDED_SONGS, _EMBEDDED_SECONDS) as site:
+        with FixtureSite(_EMBEDDED_SONGS, _EMBEDDED_SECONDS, _EMBEDDED_BROKEN) as site:
             yield site.url, site.hosts, "the embedded fixture site", _politeness(options, 0.0, 0.0)
         return
     parts = urlsplit(options.site)
