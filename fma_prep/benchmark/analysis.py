@@ -162,9 +162,7 @@ def tables(results: Mapping[str, Any]) -> str:
     ]
     if results["smoke"]:
         head.insert(0, "**A smoke run: too short for its figures to mean anything.**")
-    skipped = [
-        f"{name} was skipped: {', '.join(lacks)} is not installed." for name, lacks in results["skipped"].items()
-    ]
+    skipped = [f"{name} was skipped for want of: {', '.join(lacks)}." for name, lacks in results["skipped"].items()]
     parts = ["\n\n".join(head + skipped), _times(results), _costs(results), _codes(results), _alone(results)]
     return "\n\n".join(filter(None, parts)) + "\n"
 

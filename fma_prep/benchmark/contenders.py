@@ -1,6 +1,5 @@
 """Who runs in a benchmark: how each is started, and how its codes are read back to be compared."""
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fma_prep.audio.recipe import Quantizer
+from fma_prep.audio.digitize import require
+from fma_prep.audio.recipe import Quantizer, Recipe
 from fma_prep.benchmark.alternatives import ALTERNATIVES, SUFFIX, missing
 from fma_prep.benchmark.measure import run_measured
 from fma_prep.dataset.storage import open_store
+from fma_prep.errors import SetupError
 from fma_prep.report.codes import codes_of
 from fma_prep.report.collect import collect
 
@@ -97,7 +98,11 @@ def _files_of_codes(output: Path) -> Codes:
 
 
 def _no_subband() -> list[str]:
-    return [] if importlib.util.find_spec("fma_prep.audio.subband") else ["fma_prep.audio.subband"]
+    try:
+        require(Recipe(decoder="subband"))
+    except SetupError as e:
+        return [str(e)]
+    return []
 
 
 CONTENDERS: Mapping[str, Contender] = {
