@@ -62,7 +62,7 @@ def castanets(rate_hz, seconds=2):
 
 
 CONSTANT = [(44100, kbits) for kbits in (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)]
-LOW = [(22050, 56), (24000, 64), (16000, 32), (11025, 24), (12000, 48), (22050, 160), (16000, 8)]
+LOW = [(22050, 56), (24000, 64), (16000, 32), (12000, 48), (22050, 160), (16000, 8)]
 
 
 @pytest.mark.parametrize("channel", ["left", "right", "mix"])
@@ -80,21 +80,21 @@ def test_short_blocks():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize(("rate_hz", "kbits"), [*CONSTANT, (48000, 320), (32000, 48), *LOW])
-def test_all_bit_rates(rate_hz, kbits, channels):
-    assert_the_same(file(rate_hz=rate_hz, bit_rate_bps=kbits * 1000, channels=channels, seconds=3))
+def test_all_bit_rates(rate_hz, kbits):
+    for channels in (1, 2) if kbits in {32, 64, 128} else (2,):
+        assert_the_same(file(rate_hz=rate_hz, bit_rate_bps=kbits * 1000, channels=channels, seconds=2))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("quality", range(10))
 def test_all_qualities_of_vbr(quality):
-    assert_the_same(file(vbr=quality, seconds=3))
+    assert_the_same(file(vbr=quality, seconds=2))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("sample_rate", [8000, 11025, 16000])
-@pytest.mark.parametrize("rate_hz", [44100, 48000, 32000, 24000])
+@pytest.mark.parametrize("sample_rate", [8000, 16000])
+@pytest.mark.parametrize("rate_hz", [44100, 48000, 24000])
 def test_other_targets_and_short_blocks(rate_hz, sample_rate):
     bit_rate_bps = 128_000 if rate_hz >= 32000 else 64_000
     assert_the_same(synth.encode(castanets(rate_hz), rate_hz, bit_rate_bps=bit_rate_bps), "left", sample_rate)
@@ -113,7 +113,7 @@ def test_other_targets_and_short_blocks(rate_hz, sample_rate):
     ],
     ids=str,
 )
-@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(s, marks=pytest.mark.slow) for s in (0, 3, 4, 5, 6, 7, 8))])
+@pytest.mark.parametrize("seed", [1, 2, *(pytest.param(s, marks=pytest.mark.slow) for s in (0, 3, 4))])
 def test_whatever_the_standard_allows(kind, seed):
     """Intensity stereo, mixed blocks, shared scale factors, subblock gains: what no encoder at hand makes."""
     data = frames.stream(seed, rate_index=seed % 3, n=20, **kind)
