@@ -17,7 +17,7 @@ try:
     from fma_prep.dataset.plan import plan
     from fma_prep.dataset.storage import list_input, open_store, refuse_inside
     from fma_prep.spark.closing import closing_table, require_ok
-    from fma_prep.spark.doctor import preflight
+    from fma_prep.spark.doctor import preflight, refuse_local_paths
     from fma_prep.spark.pipeline import digitize_track, identity, write_shard
     from fma_prep.spark.progress import Progress
     from fma_prep.spark.read_ahead import read_ahead
@@ -36,6 +36,7 @@ def main() -> None:
     require(recipe)
     refuse_inside(options.output, options.input)
     with session("fma_prep digitize", options.master) as spark:
+        refuse_local_paths(spark.master, options.input, options.output)
         source, tracks, skipped = list_input(options.input, storage["input"])
         known = provenance.load(source)
         tracks = provenance.permitted(tracks, known, options.licence)

@@ -73,3 +73,12 @@ def s3(work):
 def submit(hadoop, ship):
     """Submit a job to YARN, and wait for it."""
     return Submitter(hadoop, ship)
+
+
+@pytest.fixture(scope="session")
+def as_hadoop(hadoop):
+    """Make this process a client of the cluster, as the user `hadoop`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HADOOP_CONF_DIR", str(hadoop.work / "master/conf"))
+        patch.setenv("HADOOP_USER_NAME", "hadoop")
+        yield

@@ -11,7 +11,7 @@ import urllib.request
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.cluster.nodes import PYTHON, Node, free_port, kill, kill_all_in, wait_for_port
+from tests.cluster.nodes import Node, free_port, kill, wait_for_port
 
 _JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens", "java.base/java.lang=ALL-UNNAMED"]
 _DAEMONS = {
@@ -76,14 +76,7 @@ class Hadoop:
     def kill_nodemanager(self, core: Node) -> None:
         """Kill a NodeManager and its containers at one blow, as when a node loses power; its HDFS stays."""
         kill(self._running.pop((core.name, "nodemanager")))
-        for line in self.run_ps(core):
-            pid, _, args = line.strip().partition(" ")
-            if "DataNode" not in args and "sleep infinity" not in args:
-                core.run(["kill", "-9", pid])
-
-    def run_ps(self, core: Node) -> list[str]:
-        """Return pid and command line of what containers run on a node: all that is the user yarn's."""
-        return core.run(["ps", "-u", "yarn", "-o", "pid=,args=", "-ww"]).stdout.splitlines()
+        core.lose_power(spare="DataNode")  # containers outlive their NodeManager
 
     def hdfs(self, command: str, *arguments: object, user: str = "hadoop", check: bool = True) -> str:
         """Run ``hdfs dfs …`` on the master: Hadoop's own client, not ours."""
@@ -222,6 +215,3 @@ class Hadoop:
                 "yarn.scheduler.capacity.maximum-am-resource-percent": 0.5,
             },
         }
-
-
-__all__ = ["Hadoop", "PYTHON", "kill_all_in"]

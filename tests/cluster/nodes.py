@@ -131,6 +131,11 @@ class Node:
         self._processes.append(process)
         return process
 
+    def lose_power(self, spare: str) -> None:
+        """Kill everything on the node at one blow, but for the command lines that hold `spare`."""
+        if self._holder is not None:
+            kill_all_in(self._holder.pid, spare)
+
     def stop(self) -> None:
         """Kill everything on the node and take it away."""
         for process in self._processes:
@@ -148,12 +153,13 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     process.wait(30)
 
 
-def kill_all_in(pid: int) -> None:
-    """Kill all that runs in the mount namespace of `pid`: containers outlive their NodeManager."""
+def kill_all_in(pid: int, spare: str = "sleep infinity") -> None:
+    """Kill all that runs in the mount namespace of `pid`, but for command lines that hold `spare`."""
     ours = _namespace(pid)
     for other in [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]:
-        if other != pid and _namespace(other) == ours:
-            with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):
+            line = Path(f"/proc/{other}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if other != pid and _namespace(other) == ours and spare not in line:
                 os.kill(other, signal.SIGKILL)
 
 

