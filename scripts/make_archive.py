@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from fma_prep.command import finish
-from fma_prep.emr.archive import ARCHS, build, check
+from fma_prep.emr.archive import build
+from fma_prep.emr.platform import ARCHS, check
 
 ROOT = Path(__file__).resolve().parent.parent
 

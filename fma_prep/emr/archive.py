@@ -16,28 +16,23 @@ import sys
 import tarfile
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from packaging.requirements import Requirement
-from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name
 
 import fma_prep
+from fma_prep.emr.platform import ABOUT, ARCHS, PYTHON, check, machine, platforms
 from fma_prep.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
-__all__ = ["ABOUT", "ARCHS", "Archive", "build", "check", "node_distributions"]
+__all__ = ["Archive", "build", "node_distributions"]
 
-ARCHS = {"x86_64": 62, "aarch64": 183}  # and the machine number in an ELF header, /usr/include/elf.h
-PYTHON = (3, 11)  # what Amazon Linux 2023 has at /usr/bin/python3.11
-GLIBC_MINOR = 28  # the newest that a wheel may ask for; Amazon Linux 2023 has 2.34, RHEL 8 2.28
-ABOUT = "fma_prep_archive.json"  # in the archive: what it is, for doctor and the bootstrap action
 NAME = "fma_prep-{arch}.tar.gz"
 
 # Found by name at run time, or read as data, where no import statement shows it.
@@ -45,7 +40,7 @@ _NOT_SEEN_AS_IMPORTS = {"audioop-lts", "hdfs-native", "imageio-ffmpeg", "resampy
 # Dependencies of dependencies that our use never imports, and that are not even downloaded: resampy's filter table is
 # read as a file, and argcomplete serves hdfs-native's command line. numba and llvmlite alone weigh 150 MB.
 _UNUSED = {"argcomplete", "llvmlite", "numba"}
-_ROOMS_OF_A_WORKER = ("audio", "dataset", "spark")
+_JOBS = ("digitize.py", "doctor.py")  # that run on nodes; original.py, the yardstick, needs scipy and numba
 # botocore describes 400 services; a worker talks to these.
 _SERVICES = {"s3", "sts", "sso", "sso-oidc", "signin"}
 _PRUNED_FOLDERS = {"__pycache__", "tests", "bin", "include"}
@@ -134,21 +129,37 @@ def build(root: Path, arch: str = "x86_64", output: Path | None = None) -> Archi
 
 
 def node_distributions(root: Path) -> set[str]:
-    """Return the distributions named in pyproject.toml that a worker imports (its rooms: audio, dataset, spark)."""
+    """Return the distributions named in pyproject.toml that the jobs import, directly or through our own modules."""
     declared = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]["dependencies"]
     names = {canonicalize_name(r.name) for r in map(Requirement, declared) if _applies(r)}
-    rooms = [p for room in _ROOMS_OF_A_WORKER for p in sorted((root / "fma_prep" / room).rglob("*.py"))]
-    imported = {name for path in rooms for name in _imports(path)}
+    queue, seen = [root / "jobs" / name for name in _JOBS], set[Path]()
+    imported: set[str] = set()
+    while queue:
+        path = queue.pop()
+        if path not in seen:
+            seen.add(path)
+            found = set(_imports(path))
+            imported |= {name.partition(".")[0] for name in found}
+            queue += [file for name in found for file in _own_files(root, name)]
     return {n for n in names if n.replace("-", "_") in imported or n in _NOT_SEEN_AS_IMPORTS}
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Yield the top-level names that a Python file imports, wherever in it."""
+    """Yield the names that a Python file imports, wherever in it; of ``from a import b`` both ``a`` and ``a.b``."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            yield node.module.partition(".")[0]
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _own_files(root: Path, name: str) -> Iterator[Path]:
+    """Yield the files of ours that importing `name` loads."""
+    parts = name.split(".")
+    for i in range(1, len(parts) + 1):
+        path = root.joinpath(*parts[:i])
+        yield from (p for p in (path / "__init__.py", path.with_name(path.name + ".py")) if p.exists())
 
 
 def _applies(requirement: Requirement) -> bool:
@@ -179,11 +190,6 @@ def _locked(lock: Path) -> dict[str, str]:
     return lines
 
 
-def _platforms(arch: str) -> list[str]:
-    older = ["manylinux2014"] + (["manylinux2010", "manylinux1"] if arch == "x86_64" else [])
-    return [f"manylinux_2_{minor}_{arch}" for minor in range(GLIBC_MINOR, 4, -1)] + [f"{o}_{arch}" for o in older]
-
-
 def _install(lock: Path, wanted: set[str], arch: str, tree: Path) -> None:
     """Unpack the nodes' wheels into `tree` by pip, each checked against its hash."""
     locked = _locked(lock)
@@ -194,7 +200,7 @@ def _install(lock: Path, wanted: set[str], arch: str, tree: Path) -> None:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"]
     command += ["--disable-pip-version-check", "--no-input", "--only-binary=:all:"]
     command += ["--implementation=cp", "--python-version", ".".join(map(str, PYTHON)), "--target", str(tree)]
-    command += [f"--platform={p}" for p in _platforms(arch)] + ["-r", str(requirements)]
+    command += [f"--platform={p}" for p in platforms(arch)] + ["-r", str(requirements)]
     # PYTHONPATH would make pip think that what is on it is there already
     environment = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PIP_TARGET", "PIP_USER"}}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -237,7 +243,7 @@ def _parts(tree: Path, package: Path, arch: str, needed: set[str]) -> dict[str, 
         if canonicalize_name(written) in needed:
             parts[canonicalize_name(written)] = (version, {n: p for n, p in inside.items() if p.exists()})
     own = {f"fma_prep/{p.relative_to(package).as_posix()}": p for p in package.rglob("*") if not p.is_dir()}
-    own = {n: p for n, p in own.items() if _is_kept(PurePosixPath(n)) and _machine(p) in {None, ARCHS[arch]}}
+    own = {n: p for n, p in own.items() if _is_kept(PurePosixPath(n)) and machine(p) in {None, ARCHS[arch]}}
     parts["fma_prep"] = (fma_prep.__version__, own)
     return parts
 
@@ -248,18 +254,6 @@ def _is_kept(name: PurePosixPath) -> bool:
     if _PRUNED_FOLDERS & set(name.parts[:-1]) or name.suffix in _PRUNED_SUFFIXES:
         return False
     return not (name.parent.suffix == ".dist-info" and name.name in _PRUNED_RECORDS)
-
-
-def _machine(path: Path) -> int | None:
-    """Return the CPU that a native file is for (0: not an ELF file but native), None for any other file."""
-    with path.open("rb") as file:
-        return _machine_of(file.read(20))
-
-
-def _machine_of(head: bytes) -> int | None:
-    if head.startswith(b"\x7fELF"):
-        return int.from_bytes(head[18:20], "little")
-    return 0 if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"} or head[:2] == b"MZ" else None
 
 
 def _pack(parts: dict[str, tuple[str, dict[str, Path]]], path: Path, about: dict[str, object]) -> Archive:
@@ -318,74 +312,3 @@ class _Hashed(io.RawIOBase):
     @property
     def sha256(self) -> str:
         return self._hash.hexdigest()
-
-
-def check(path: Path, arch: str) -> dict[str, object]:
-    """Refuse an archive that would fail on the nodes, and say why.
-
-    Returns
-    -------
-    dict
-        What the archive says of itself: arch, python, packages, lock_sha256.
-
-    Raises
-    ------
-    SetupError
-        If it holds pyspark (the cluster brings its own), a link or a name that leads out of it, a wheel or a native
-        file for another platform, or is not such an archive at all.
-    """
-    about: dict[str, object] = {}
-    try:
-        with tarfile.open(path) as tar:
-            for member in tar:
-                head = _readable(tar, member)
-                if problem := _problem(member, head, arch):
-                    raise SetupError(problem, f"{path.name}: {member.name}", "Build it again: make archive.")
-                if member.name == ABOUT:
-                    about = json.loads(head)
-    except (OSError, EOFError, tarfile.TarError, ValueError) as e:
-        raise SetupError(f"not a readable archive ({e})", str(path), "Build it again: make archive.") from e
-    if about.get("arch") != arch:
-        raise SetupError(
-            f"made for {about.get('arch', 'no known CPU')}, not for {arch}", str(path), f"make archive ARCH={arch}"
-        )
-    return about
-
-
-def _readable(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    """Return the head of a file in the archive; the whole of the two kinds that are text of ours to read."""
-    file = tar.extractfile(member) if member.isreg() else None
-    if file is None:
-        return b""
-    return file.read(1 << 20 if member.name == ABOUT or member.name.endswith(".dist-info/WHEEL") else 20)
-
-
-def _problem(member: tarfile.TarInfo, head: bytes, arch: str) -> str | None:
-    name = PurePosixPath(member.name)
-    if name.is_absolute() or ".." in name.parts:
-        return "it would be unpacked outside the archive"
-    if name.parts[0] == "pyspark" or name.parts[0].startswith("pyspark-"):
-        return "pyspark must not be in it: the cluster brings its own"
-    if member.issym() or member.islnk():
-        target = os.path.normpath(member.linkname if member.islnk() else name.parent / member.linkname)
-        return f"it is a link out of the archive, to {member.linkname}" if target.startswith(("/", "..")) else None
-    return _foreign(name, head, arch) if member.isreg() or member.isdir() else "it is neither a file nor a folder"
-
-
-def _foreign(name: PurePosixPath, head: bytes, arch: str) -> str | None:
-    """Say what is for another platform, by the wheels' own tags and by the native files themselves."""
-    machine = _machine_of(head)
-    if machine not in {None, ARCHS[arch]}:
-        other = {number: known for known, number in ARCHS.items()}.get(machine or 0, "another platform")
-        return f"it is native code for {other}, not for {arch}"
-    if name.name == "WHEEL" and name.parent.suffix == ".dist-info":
-        tags = re.findall(r"^Tag: (\S+)$", head.decode("utf-8", "replace"), re.MULTILINE)
-        if not _fits(tags, arch):
-            return f"it is a wheel for another platform ({', '.join(tags)}), not for {arch}"
-    return None
-
-
-def _fits(tags: Iterable[str], arch: str) -> bool:
-    platforms = _platforms(arch)
-    fit = chain(cpython_tags(PYTHON, platforms=platforms), compatible_tags(PYTHON, "cp311", platforms))
-    return not {str(tag) for tag in fit}.isdisjoint(tags)

@@ -17,7 +17,7 @@ from fma_prep.command import digitize_parser
 from fma_prep.dataset.storage import list_input, refuse_inside
 from fma_prep.dataset.uri import has_scheme, parse
 from fma_prep.emr import request, watch
-from fma_prep.emr.archive import ARCHS, check
+from fma_prep.emr.platform import ARCHS, check
 from fma_prep.emr.upload import places, upload
 from fma_prep.errors import FmaPrepError, RefusedError, RunError, SetupError, UsageError
 

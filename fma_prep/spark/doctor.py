@@ -175,10 +175,10 @@ def examine(
     """Probe the driver and every executor that is granted within `wait_s`; return a table and what is wrong."""
     track, findings = None, []
     try:
+        refuse_local_paths(str(context.master), input_uri, output_uri)
         _, tracks, _ = list_input(input_uri, options["input"])
         track = tracks[0].path if tracks else None
         refuse_inside(output_uri, input_uri)
-        refuse_local_paths(str(context.master), input_uri, output_uri)
     except UsageError as e:
         findings.append(Finding(e.thing, e.problem, e.remedy))
     except FmaPrepError:

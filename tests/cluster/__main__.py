@@ -52,7 +52,7 @@ def _inside(arguments: list[str]) -> None:
         taken = [t for t in Path("/etc", name).read_text().splitlines() if t.partition(":")[0] not in USERS]
         (etc / name).write_text("\n".join(taken) + "\n" + added)
         _sh("mount --bind $0 $1", str(etc / name), f"/etc/{name}")
-    (etc / "hosts").write_text(f"127.0.0.1 localhost\n{BRIDGE} outside\n")
+    (etc / "hosts").write_text(f"127.0.0.1 localhost {os.uname().nodename}\n{BRIDGE} outside\n")
     _sh("mount --bind $0 /etc/hosts", str(etc / "hosts"))
     # a machine's proxy is not for here, nor its credentials
     for name in [n for n in os.environ if n.lower().endswith("_proxy") or n.startswith("AWS_")]:

@@ -20,6 +20,26 @@ def pytest_report_header():
     return f"cluster nodes are kept apart by: {apart}"
 
 
+MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    """Make room for what tests measure."""
+    config.stash[MEASURED] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Show what was measured; a measurement is never a test."""
+    for line in config.stash[MEASURED]:
+        terminalreporter.write_line(f"measured: {line}")
+
+
+@pytest.fixture
+def measured(request):
+    """A list of lines to show at the end."""
+    return request.config.stash[MEASURED]
+
+
 @pytest.fixture(scope="session")
 def work():
     """A folder on a disk that other users may enter; it goes at the end."""
@@ -47,7 +67,6 @@ def ship(work):
     shared = work / "shared"
     shared.mkdir(exist_ok=True)
     shutil.copy(downloads.archive(), shared)
-    shutil.unpack_archive(downloads.archive(), shared / "deps", filter="data")  # for drivers outside of the cluster
     for folder in ("jobs", "bootstrap"):
         shutil.copytree(downloads.ROOT / folder, shared / folder)
     return shared
@@ -70,8 +89,10 @@ def s3(work):
 
 
 @pytest.fixture(scope="session")
-def submit(hadoop, ship):
+def submit(hadoop, ship, work):
     """Submit a job to YARN, and wait for it."""
+    # for drivers in client mode, where only the master sees it: Spark hands a driver's PYTHONPATH to executors
+    shutil.unpack_archive(downloads.archive(), work / "master/deps", filter="data")
     return Submitter(hadoop, ship)
 
 

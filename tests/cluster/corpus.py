@@ -1,6 +1,7 @@
 """Music for the cluster, with every odd name, a broken file and a text; and what became of it."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def manifest(uri: str) -> dict[str, dict[str, Any]]:
     lines = [json.loads(line) for line in open_store(uri).read("_manifest.jsonl").splitlines()]
     assert len({line["track"] for line in lines}) == len(lines), "a track twice"
     return {line["track"]: {k: v for k, v in line.items() if k not in _OF_THE_COPY} for line in lines}
+
+
+def span_s(uri: str) -> float:
+    """Return the seconds from the first task's start to the last end, by commit records: no start-up in it."""
+    store = open_store(uri)
+    records = [json.loads(store.read(e.path)) for e in store.list("_commits") if e.path.endswith(".json")]
+    times = [[datetime.fromisoformat(r[end]) for r in records] for end in ("start", "end")]
+    return (max(times[1]) - min(times[0])).total_seconds()
 
 
 def check(uri: str) -> dict[str, dict[str, Any]]:

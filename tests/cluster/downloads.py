@@ -17,6 +17,7 @@ from fma_prep.emr.archive import build
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("FMA_PREP_CACHE") or ROOT / ".cache")
 SPARK = Path(pyspark.__file__).parent
+_ARCHIVE = "FMA_PREP_CLUSTER_ARCHIVE"
 HADOOP_VERSION = "3.4.2"
 _HADOOP = [
     f"org.apache.hadoop:{name}:{HADOOP_VERSION}"
@@ -33,8 +34,9 @@ _HADOOP = [
 
 def everything() -> None:
     """Fetch all of it now: inside the namespaces there is no internet."""
-    for fetch in (hadoop_jars, aws, archive, versitygw, spark4):
+    for fetch in (hadoop_jars, aws, versitygw, spark4):
         fetch()
+    os.environ[_ARCHIVE] = str(archive())  # this one, though a file may be edited while the tests run
 
 
 def hadoop_jars() -> Path:
@@ -88,6 +90,8 @@ def versitygw() -> Path | None:
 
 def archive() -> Path:
     """Return the dependency archive of this checkout as it stands, built anew only when something in it changed."""
+    if _ARCHIVE in os.environ:
+        return Path(os.environ[_ARCHIVE])
     files = [ROOT / "pyproject.toml", ROOT / "requirements/nodes.lock"]
     files += sorted(p for p in (ROOT / "fma_prep").rglob("*") if p.is_file() and p.suffix != ".pyc")
     state = hashlib.sha256(b"".join(str(p.relative_to(ROOT)).encode() + p.read_bytes() for p in files)).hexdigest()[:16]

