@@ -51,6 +51,7 @@ def made(tmp_path_factory):
     return {arch: build(root, arch) for arch in ELF}
 
 
+@pytest.mark.slow
 def test_holds_the_package_and_the_wheels_of_that_platform_whatever_this_machine_is(made):
     for arch, archive in made.items():
         with tarfile.open(archive.path) as tar:
@@ -69,6 +70,7 @@ def test_holds_the_package_and_the_wheels_of_that_platform_whatever_this_machine
         assert archive.sha256 == hashlib.sha256(archive.path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_the_same_inputs_give_the_same_tar_in_another_folder_at_another_time(made, tmp_path):
     again = build(small_checkout(tmp_path / "elsewhere", "six", "multidict"), "x86_64", tmp_path / "out")
     assert again.tar_sha256 == made["x86_64"].tar_sha256
@@ -76,12 +78,14 @@ def test_the_same_inputs_give_the_same_tar_in_another_folder_at_another_time(mad
     assert hashlib.sha256(unpacked).hexdigest() == again.tar_sha256
 
 
+@pytest.mark.slow
 def test_the_other_architecture_is_refused_by_name(made):
     with pytest.raises(SetupError, match=r"native code for aarch64, not for x86_64|made for aarch64, not for x86_64"):
         check(made["aarch64"].path, "x86_64")
     assert check(made["aarch64"].path, "aarch64")["arch"] == "aarch64"
 
 
+@pytest.mark.slow
 def test_a_wheel_that_is_not_what_the_lock_says_is_refused(tmp_path):
     root = small_checkout(tmp_path, "six")
     lock = root / "requirements/nodes.lock"
@@ -165,6 +169,7 @@ def test_a_worker_gets_what_it_imports_and_no_compiler():
     assert not names & {"pyspark", "numba", "llvmlite", "audioop-lts", "boto3", "scipy"}
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_made_or_why_not(made):
     script = [sys.executable, str(ROOT / "scripts/make_archive.py"), "--check", str(made["aarch64"].path)]
     good = subprocess.run([*script, "--arch", "aarch64"], env=ENV, capture_output=True, text=True, check=False)

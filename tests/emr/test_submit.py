@@ -21,6 +21,7 @@ from fma_prep.emr.submit import _interrupted, main, parse_options
 from fma_prep.errors import FmaPrepError
 from tests.s3.servers import start_moto
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 
