@@ -11,6 +11,7 @@ import urllib.request
 from pathlib import Path
 from xml.sax.saxutils import escape
 
+from tests.cluster import downloads
 from tests.cluster.nodes import Node, free_port, kill, wait_for_port
 
 _JVM = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "--add-opens", "java.base/java.lang=ALL-UNNAMED"]
@@ -92,7 +93,9 @@ class Hadoop:
         deploy, master = "org.apache.spark.deploy", self.master
         java = [f"{master.java}/bin/java", *_JVM, "-cp", f"{master.spark}/jars/*"]
         ports = ["--port", port, "--webui-port", free_port()]
-        known = {"SPARK_HOME": str(master.spark)}
+        (core_jar,) = downloads.SPARK.glob("jars/spark-core_*.jar")  # what Spark's start scripts find out and export
+        scala = core_jar.name.removeprefix("spark-core_").partition("-")[0]
+        known = {"SPARK_HOME": str(master.spark), "SPARK_SCALA_VERSION": scala}
         running = master.start(
             [*java, f"{deploy}.master.Master", "--host", master.address, *ports], log, "yarn", **known
         )
