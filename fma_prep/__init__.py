@@ -8,12 +8,15 @@ The pipeline, in reading order::
     audio.decode       encoded bytes -> blocks of one channel, and what was wrong with them
     audio.resample     44.1 kHz -> 8 kHz, as matrix products
     audio.mulaw        samples -> 256 levels
-    audio.digitize     the three above, in a row
+    audio.subband      or MP3 straight to 8 kHz, without the samples in between
+    audio.digitize     decode, resample, quantise, in a row
     dataset.shards     codes -> a pickle shard and its commit record
     dataset.manifest   commit records -> what became of every track
     dataset.reading    the dataset, back as arrays or as training windows
+    report.page        the dataset as a page to look at and listen to
 
-`jobs/digitize.py` is the same, as a Spark job.
+`jobs/digitize.py` is the same, as a Spark job, with its plumbing in `spark`; `emr` ships and submits it; `benchmark`
+measures it beside the original pipeline and the alternatives.
 """
 
 import os
