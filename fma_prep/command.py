@@ -121,7 +121,6 @@ def finish(main: Callable[[], int | None]) -> NoReturn:
     An error of ours becomes one line on standard error; a bug keeps its traceback.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it has to say is raised too, and is for us to say
     try:
         status = main() or 0
     except FmaPrepError as e:

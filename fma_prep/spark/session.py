@@ -41,7 +41,7 @@ def session(name: str, master: str | None = None) -> Iterator[SparkContext]:
         If Spark cannot start here.
     """
     under_submit = "PYSPARK_GATEWAY_PORT" in os.environ
-    logging.getLogger("py4j").setLevel(logging.WARNING)  # or its farewell is the last line, where our error should be
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it has to say is raised too, and is ours to say
     if under_submit:
         SparkContext._ensure_initialized()  # without its JVM, SparkConf does not know what spark-submit was told
     else:
