@@ -37,9 +37,9 @@ def main() -> None:
     refuse_inside(options.output, options.input)
     with session("fma_prep digitize", options.master) as spark:
         refuse_local_paths(spark.master, options.input, options.output)
-        source, tracks, skipped = list_input(options.input, storage["input"])
+        source, listed, others = list_input(options.input, storage["input"])
         known = provenance.load(source)
-        tracks = provenance.permitted(tracks, known, options.licence)
+        tracks = provenance.permitted(listed, known, options.licence)
         preflight(spark, options.input, options.output, storage, tracks[0].path if tracks else None)
         output = open_store(options.output, storage["output"], create=True)
         run = begin(output, recipe, options.input, tracks, overwrite=options.overwrite)
@@ -55,6 +55,7 @@ def main() -> None:
                 .collect()  # one pickle shard and its commit record a partition
             )
         summary = run.finish(known, max_failed=options.max_failed)
+        skipped = {"other files skipped": len(others), "left out by licence": len(listed) - len(tracks)}
         print(closing_table(summary, output.uri, skipped, progress.tally.value, progress.elapsed_s))
         require_ok(summary, output.uri, options.max_failed)
 

@@ -1,6 +1,6 @@
 """The closing table: what a run did, where, and how fast."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from fma_prep.dataset.summary import Summary
 from fma_prep.errors import RunError, printable
@@ -11,7 +11,7 @@ __all__ = ["closing_table", "require_ok"]
 _FAILURES_SHOWN = 8
 
 
-def closing_table(summary: Summary, uri: str, skipped: Sequence[str], tally: Tally, elapsed_s: float) -> str:
+def closing_table(summary: Summary, uri: str, skipped: Mapping[str, int], tally: Tally, elapsed_s: float) -> str:
     """Return what a person wants to know at the end of a run.
 
     Parameters
@@ -20,8 +20,8 @@ def closing_table(summary: Summary, uri: str, skipped: Sequence[str], tally: Tal
         Of the whole dataset.
     uri : str
         Where it is.
-    skipped : sequence of str
-        Files of INPUT that are no tracks.
+    skipped : mapping
+        Why files of INPUT are no part of it, and how many.
     tally : Tally
         What this run did, and not an earlier one.
     elapsed_s : float
@@ -58,8 +58,8 @@ def require_ok(summary: Summary, uri: str, max_failed: float) -> None:
     raise RunError(problem, uri, "See _manifest.jsonl for why; what is done stays, and the same command goes on.")
 
 
-def _also(summary: Summary, skipped: Sequence[str]) -> str:
-    also = {"silent": summary.silent, "with warnings": summary.with_warnings, "other files skipped": len(skipped)}
+def _also(summary: Summary, skipped: Mapping[str, int]) -> str:
+    also = {"silent": summary.silent, "with warnings": summary.with_warnings, **skipped}
     return "".join(f", {count:,} {what}" for what, count in also.items() if count)
 
 

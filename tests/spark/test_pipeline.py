@@ -5,7 +5,9 @@ import pytest
 from fma_prep.audio.recipe import Recipe
 from fma_prep.dataset.shards import Commit, Target
 from fma_prep.dataset.storage import Entry, open_store
-from fma_prep.errors import RefusedError, SetupError, TrackError
+from fma_prep.dataset.summary import Summary
+from fma_prep.errors import RefusedError, RunError, SetupError, TrackError
+from fma_prep.spark.closing import closing_table, require_ok
 from fma_prep.spark.pipeline import Outcome, digitize_track, write_shard
 from fma_prep.spark.progress import Tally
 from fma_prep.spark.read_ahead import Fetched
@@ -74,3 +76,20 @@ def test_nothing_left_to_do_writes_nothing(target):
 def test_a_track_that_did_not_arrive_keeps_its_reason():
     error = TrackError("read", "it went")
     assert digitize_track(Recipe(), 5, Fetched(Entry("x", 1), error=error)).result is error
+
+
+def test_the_closing_table_tells_what_was_left_out():
+    summary = Summary(ok=True, tracks=3, done=2, failed=1, hours=1.5, failures={"decode: truncated": 1})
+    table = closing_table(summary, "s3://b/out", {"other files skipped": 0, "left out by licence": 8}, Tally(), 1.0)
+    assert "2 done, 1 failed, 8 left out by licence" in table
+    assert "skipped" not in table
+    assert "1 decode: truncated" in table
+    assert "nothing was left to do" in table
+
+
+@pytest.mark.parametrize(
+    ("done", "says"), [(2, "more than --max-failed 0.05 allows"), (0, "3 of 3 tracks failed. See")]
+)
+def test_a_run_that_failed_says_why(done, says):
+    with pytest.raises(RunError, match=says):
+        require_ok(Summary(ok=False, tracks=3, done=done, failed=3 - done), "s3://b/out", 0.05)
