@@ -5,14 +5,20 @@ python jobs/original.py --extract OUTPUT FOLDER         one file of codes a trac
 """
 
 import argparse
+import sys
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+try:
+    if sys.version_info < (3, 11):  # noqa: UP036  # this is how an old one gets to hear of it
+        raise ImportError("Python %d.%d is too old" % sys.version_info[:2])  # noqa: UP031
+    import numpy as np
+    from numpy.typing import NDArray
 
-from fma_prep.audio.original import original
-from fma_prep.command import finish
-from fma_prep.spark.session import session
+    from fma_prep.audio.original import original
+    from fma_prep.command import finish
+    from fma_prep.spark.session import session
+except ImportError as e:
+    sys.exit("original.py: %s. Run it with Python 3.11 and the environment that `make install` makes." % e)  # noqa: UP031
 
 Record = tuple[str, NDArray[np.int64]]
 
