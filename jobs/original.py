@@ -5,6 +5,7 @@ python jobs/original.py --extract OUTPUT FOLDER         one file of codes a trac
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--extract", action="store_true")
     options = parser.parse_args()
     source, target = options.input.resolve(), options.output.resolve()
+    os.environ.setdefault("SPARK_DRIVER_MEMORY", "6g")  # ten tracks of int64 are one pickle: Spark's 1 GB is not enough
     with session("original", options.master) as spark:
         if options.extract:
             spark.pickleFile(source.as_uri()).foreach(lambda record: save(target, record))
