@@ -19,7 +19,7 @@ try:
     from fma_prep.command import finish
     from fma_prep.spark.session import session
 except ImportError as e:
-    sys.exit("original.py: %s. Run it with Python 3.11 and the environment that `make install` makes." % e)  # noqa: UP031
+    sys.exit("original.py: %s. Run it with Python 3.11 in the environment of fma_prep that `make install` makes." % e)  # noqa: UP031
 
 Record = tuple[str, NDArray[np.int64]]
 

@@ -71,7 +71,8 @@ def run(processes, site, folder, moment=("", 0)):
 def test_killed_and_finished(moment, processes, undisturbed, tmp_path):
     folder = str(tmp_path / "music")
     with FixtureSite(songs=SONGS, seconds=0.3) as site:
-        assert run(processes, site, folder, moment) == -signal.SIGKILL
+        # 255 where two threads waited for the process, and the other one got to read its status
+        assert run(processes, site, folder, moment) in (-signal.SIGKILL, 255)
         store, asked = open_store(folder), dict(site.files_sent)
         whole = {path for path, content in contents(store).items() if undisturbed[0].get(path) == content}
         assert not [p for p in contents(store) if p[0].isdigit() and ".tmp" not in p and p not in whole], (
