@@ -12,7 +12,7 @@ __all__ = ["arch_of", "estimate_s", "job_flow", "policy", "serverless_run", "ste
 
 MANAGED_TAG = "for-use-with-amazon-emr-managed-policies"  # AmazonEMRServicePolicy_v2 asks for it
 _START_S = 420  # a cluster's start, bootstrap action included
-_BYTES_A_CORE_S = 4.0e6  # of MP3 at 256 kbit/s, measured by scripts/benchmark.py on one core of two shared ones
+_BYTES_A_CORE_S = 14.0e6  # of MP3 at 256 kbit/s: docs/performance.md, local[1] without start-up
 _FAMILY_VCPUS = {"medium": 1, "large": 2, "xlarge": 4, "metal": 96}
 
 
