@@ -86,7 +86,7 @@ def local_master(master: str) -> str:
 def _prepare_laptop() -> None:
     os.environ["JAVA_HOME"] = str(find_java_home())
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    # The work is done in Python: a JVM that compiles and collects less starts a second or two sooner.
+    # The work is done in Python: a JVM that compiles and collects less leaves it the cores (seen on a busy machine).
     java = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
     # spark-submit's launcher says things before a log level can be set
     quiet = f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties')}"
