@@ -310,7 +310,9 @@ def _values(frame: av.AudioFrame, used: list[int]) -> Iterator[NDArray[Any]]:
 
 def _convert(values: NDArray[Any], out: Samples) -> None:
     """Write `values` to `out` as floats, where integers reach full scale at ±1."""
-    if values.dtype.kind == "f":
+    if values.dtype == np.float32:
+        out[:] = values
+    elif values.dtype == np.float64:
         with np.errstate(over="ignore"):  # a double may be anything; what is wild is silenced later
             out[:] = values
     else:

@@ -33,8 +33,8 @@ RATES_HZ = range(1000, 768_001)  # beyond, no sound was meant, and the work coul
 
 _BLOCK_SAMPLES = 1 << 17
 _ROW_IN, _ROW_OUT = 192, 16  # at the least: BLAS is slow with small matrices
-_GROUP_COLUMNS = 80
-_PIECE = 128  # inputs multiplied at once: shorter than any row
+_GROUP_COLUMNS = 16  # fewer have fewer zeros among their weights, down to where products get too small
+_PIECE = 192  # inputs multiplied at once: no longer than any row
 _CACHED_WEIGHTS = 1 << 21  # 16 MB; larger tables are computed anew for each block
 
 
