@@ -44,6 +44,10 @@ run: $(BUILT) ## the whole pipeline on an embedded example: no account, no serve
 test: $(BUILT) ## all tests that a contributor must pass
 	@$(ACTIVATE) python -m pytest --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser
 
+.PHONY: test-unit
+test-unit: $(BUILT) ## the quick ones among them: no Spark, half a minute
+	@$(ACTIVATE) python -m pytest -n auto -m "not slow" --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser --ignore=tests/spark
+
 .PHONY: test-cluster
 test-cluster: $(BUILT) ## the job on a real YARN and HDFS cluster, started here for it
 	@$(ACTIVATE) python -m tests.cluster

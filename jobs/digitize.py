@@ -11,6 +11,7 @@ try:
     if sys.version_info < (3, 11):  # noqa: UP036  # this is how an old one gets to hear of it
         raise ImportError("Python %d.%d is too old" % sys.version_info[:2])  # noqa: UP031
     from fma_prep.audio.digitize import require
+    from fma_prep.clock import Clock
     from fma_prep.command import digitize_parser, finish, recipe_of
     from fma_prep.dataset import provenance
     from fma_prep.dataset.manifest import begin
@@ -31,13 +32,14 @@ except ImportError as e:
 
 def main() -> None:
     """Plan, digitise what is left to do, and write down what became of every track."""
-    options = digitize_parser().parse_args()
+    options, clock = digitize_parser().parse_args(), Clock()
     recipe, storage = recipe_of(options), options.storage_options
     require(recipe)
     refuse_inside(options.output, options.input)
     with session("fma_prep digitize", options.master) as spark:
         refuse_local_paths(spark.master, options.input, options.output)
-        source, listed, others = list_input(options.input, storage["input"])
+        with clock("list"):
+            source, listed, others = list_input(options.input, storage["input"])
         known = provenance.load(source)
         tracks = provenance.permitted(listed, known, options.licence)
         preflight(spark, options.input, options.output, storage, tracks[0].path if tracks else None)
@@ -54,7 +56,7 @@ def main() -> None:
                 .mapPartitionsWithIndex(partial(write_shard, run.target, partitions, progress.tally))
                 .collect()  # one pickle shard and its commit record a partition
             )
-        summary = run.finish(known, max_failed=options.max_failed)
+        summary = run.finish(known, max_failed=options.max_failed, clock=clock)
         skipped = {"other files skipped": len(others), "left out by licence": len(listed) - len(tracks)}
         print(closing_table(summary, output.uri, skipped, progress.tally.value, progress.elapsed_s))
         require_ok(summary, output.uri, options.max_failed)

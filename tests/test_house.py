@@ -8,7 +8,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Each room may import those before it.
 ROOMS = ["audio", "dataset", "scrape", "report", "spark", "emr", "benchmark"]
-SHARED = {"errors", "command"}
 SOURCES = sorted([*ROOT.glob("fma_prep/**/*.py"), *ROOT.glob("jobs/*.py"), *ROOT.glob("scripts/*.py")])
 
 

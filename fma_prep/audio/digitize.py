@@ -1,7 +1,6 @@
 """One track from encoded bytes to mu-law codes: decode, resample, normalise, quantise."""
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -13,6 +12,7 @@ from fma_prep.audio import mulaw, subband
 from fma_prep.audio.decode import Decoding, Source, decode
 from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import Resampler
+from fma_prep.clock import Clock
 from fma_prep.errors import TrackError
 
 __all__ = ["DECODERS", "Digitized", "digitize", "require"]
@@ -86,7 +86,7 @@ def digitize(stream: BinaryIO, recipe: Recipe) -> Digitized:
     SetupError
         If the recipe's decoder is not installed.
     """
-    clock = _Clock()
+    clock = Clock("decode", "resample", "quantize")
     with clock("decode"):
         decoding = DECODERS[recipe.decoder](stream, recipe)
     decoded = clock.during("decode", decoding)
@@ -129,51 +129,3 @@ def _quantized(blocks: list[Samples], peak: float, silent: bool, recipe: Recipe)
             yield bytes([mulaw.zero_code(recipe.quantizer)]) * len(block)
         else:
             yield mulaw.encode(block, recipe.mu, recipe.quantizer, full_scale).tobytes()
-
-
-class _Clock:
-    """Seconds by stage. A stage that runs inside another's iteration counts for itself only."""
-
-    def __init__(self) -> None:
-        self.seconds = {"decode": 0.0, "resample": 0.0, "quantize": 0.0}
-        self._running: list[str] = []
-        self._since = 0.0
-
-    def _turn(self) -> None:
-        now = time.perf_counter()
-        if self._running:
-            self.seconds[self._running[-1]] += now - self._since
-        self._since = now
-
-    def __call__(self, stage: str) -> "_Stage":
-        return _Stage(self, stage)
-
-    def start(self, stage: str) -> None:
-        self._turn()
-        self._running.append(stage)
-
-    def stop(self) -> None:
-        self._turn()
-        self._running.pop()
-
-    def during(self, stage: str, items: Iterable[Samples]) -> Iterator[Samples]:
-        """Yield `items`, and count the time that it takes to get each."""
-        iterator = iter(items)
-        while True:
-            with self(stage):
-                item = next(iterator, None)
-            if item is None:
-                return
-            yield item
-
-
-@dataclass
-class _Stage:
-    clock: _Clock
-    name: str
-
-    def __enter__(self) -> None:
-        self.clock.start(self.name)
-
-    def __exit__(self, *_: object) -> None:
-        self.clock.stop()

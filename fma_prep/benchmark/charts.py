@@ -24,7 +24,7 @@ _STYLE: dict[Any, Any] = {
     "figure.dpi": 130,
     "axes.prop_cycle": cycler(color=["#0b6e99", "#c2571a", "#3d8c40", "#8a4fa3", "#8c6d1f", "#5f6b7a", "#b03060"]),
 }
-_STAGES = ("read", "decode", "resample", "quantize", "write", "commit")
+_STAGES = ("list", "read", "decode", "resample", "quantize", "write", "commit")
 
 
 def draw(results: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -97,8 +97,8 @@ def _stages(axes: Axes, results: Mapping[str, Any]) -> str:
     axes.set(title="Where fma_prep's time goes", xlabel="seconds, of all workers together")
     axes.legend(ncols=4, fontsize=8, frameon=False, loc="upper left", bbox_to_anchor=(0, -0.12))
     return (
-        "start is a run on one-second tracks, once per worker; other is what the workers' stages do not account for: "
-        "waiting for the last task, and Spark itself."
+        "start is a run on one-second tracks. It, list and commit are the driver's, and count for each worker, as "
+        "all wait; other is what no stage accounts for: waiting for the last task, and Spark itself."
     )
 
 
@@ -115,7 +115,11 @@ def _stage_seconds(results: Mapping[str, Any], mine: list[Row]) -> dict[str, Any
 
 def _median_stages(results: Mapping[str, Any], workers: str) -> dict[str, float]:
     runs = [r for r in results["runs"] if (r["contender"], r["workers"], r["kind"]) == (OURS, workers, "whole")]
-    return {stage: float(np.median([run["stages"][stage] for run in runs])) for stage in runs[0]["stages"]}
+    each = [
+        run["stages"] | {stage: seconds * int(workers) for stage, seconds in run["driver_stages"].items()}
+        for run in runs
+    ]
+    return {stage: float(np.median([stages[stage] for stages in each])) for stage in each[0]}
 
 
 def _growth(axes: Axes, results: Mapping[str, Any]) -> str:

@@ -22,10 +22,11 @@ from fma_prep.benchmark import corpus as corpora
 from fma_prep.benchmark.contenders import CONTENDERS, OURS, ROOT, available, digitize, environment
 from fma_prep.benchmark.corpus import Corpus
 from fma_prep.benchmark.measure import Measured, run_measured
+from fma_prep.dataset.manifest import SUMMARY
 
 __all__ = ["FORMAT", "Settings", "benchmark"]
 
-FORMAT = "fma_prep benchmark/1"
+FORMAT = "fma_prep benchmark/2"
 _ALONE_S = {"digitize": 1800.0, "subband": 1800.0, "decode": 1800.0, "read": 1800.0, "original": 300.0}
 _LIBRARIES = ("av", "librosa", "numpy", "pydub", "pyspark", "resampy", "scipy", "soundfile", "soxr", "torchaudio")
 
@@ -119,7 +120,8 @@ def _timed_runs(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Pat
                 bar.set_postfix_str(f"{name} x {workers}, {kind}")
                 output, cost = _one(settings, name, workers, corpus)
                 record = {"contender": name, "workers": workers, "repetition": repetition, "kind": kind}
-                record |= asdict(cost) | {"output_bytes": _size_bytes(output), "stages": _stages(output)}
+                record |= asdict(cost) | {"output_bytes": _size_bytes(output)}
+                record |= {"stages": _stages(output), "driver_stages": _driver_stages(output)}
                 records.append(record)
                 if kind == "whole" and name not in kept:
                     kept[name] = output.rename(output.with_name(f"{name}-kept"))
@@ -147,6 +149,12 @@ def _stages(dataset: Path) -> dict[str, float]:
         for stage, seconds in json.loads(path.read_text())["seconds"].items():
             total[stage] = total.get(stage, 0.0) + seconds
     return total
+
+
+def _driver_stages(dataset: Path) -> dict[str, float]:
+    """Return the seconds by stage for which the driver let all workers wait."""
+    summary = dataset / SUMMARY
+    return dict(json.loads(summary.read_text())["driver_seconds"]) if summary.exists() else {}
 
 
 def _compared(settings: Settings, outputs: dict[str, Path]) -> dict[str, dict[str, float]]:

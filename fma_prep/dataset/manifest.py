@@ -32,6 +32,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fma_prep.audio.recipe import Recipe
+from fma_prep.clock import Clock
 from fma_prep.dataset.commits import NOT_TRIED, PROVENANCE, Ledger, list_commits, load_json, read_commits, shard_name
 from fma_prep.dataset.records import FORMAT
 from fma_prep.dataset.shards import COMMITS, Target
@@ -151,7 +152,7 @@ class Run:
         provenance: Mapping[str, Mapping[str, Any]] | None = None,
         *,
         max_failed: float = 0.05,
-        run: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
     ) -> Summary:
         """Merge all records; write manifest, attribution, summary and, if all is well, `_SUCCESS`.
 
@@ -160,20 +161,21 @@ class Run:
         provenance : mapping, optional
             Track path -> what is known of it; `PROVENANCE` goes into the manifest, URLs into `_ATTRIBUTION.csv`.
         max_failed : float, 0 to 1
-        run : mapping, optional
-            What else the summary should say of this run.
+        clock : Clock, optional
+            The driver's, to which the stage "commit" is added: the summary keeps its seconds.
 
         Raises
         ------
         RunError
             If another run has begun to replace this dataset, or another recipe writes here.
         """
-        provenance = provenance or {}
+        provenance, clock = provenance or {}, clock or Clock()
         for _ in range(_MERGES):
-            lines, summary = self._merged(provenance, max_failed)
+            with clock("commit"):
+                lines, summary = self._merged(provenance, max_failed)
             if self._marker and not summary.ok:
                 return summary  # what was there stays, and the marker: the same command goes on
-            self._write(lines, summary, provenance, run or {})
+            self._write(lines, summary, provenance, clock)
             if not self._unread():
                 break
         if self._marker:
@@ -192,7 +194,7 @@ class Run:
             return
         lines, summary = self._merged(provenance or {}, 1.0)
         summary.ok = False
-        self._write(lines, summary, provenance or {}, {})
+        self._write(lines, summary, provenance or {}, Clock())
 
     def recall(self, summary: Mapping[str, Any]) -> None:
         """Take what the manifest holds, and remember which records need not be read again."""
@@ -262,20 +264,21 @@ class Run:
         lines: Sequence[Mapping[str, Any]],
         summary: Summary,
         provenance: Mapping[str, Mapping[str, Any]],
-        run: Mapping[str, Any],
+        clock: Clock,
     ) -> None:
         """Write what readers follow; the manifest's replacement is the moment at which an overwrite happens."""
-        manifest = "".join(json.dumps(line) + "\n" for line in lines).encode()
-        self._store.delete(SUCCESS)
-        self._store.write(MANIFEST, manifest)
-        if provenance:
-            self._store.write(ATTRIBUTION, attribution(lines, provenance))
-        else:
-            self._store.delete(ATTRIBUTION)
+        with clock("commit"):
+            manifest = "".join(json.dumps(line) + "\n" for line in lines).encode()
+            self._store.delete(SUCCESS)
+            self._store.write(MANIFEST, manifest)
+            if provenance:
+                self._store.write(ATTRIBUTION, attribution(lines, provenance))
+            else:
+                self._store.delete(ATTRIBUTION)
         numbers = {
             "format": FORMAT,
             **asdict(summary),
-            "run": dict(run),
+            "driver_seconds": clock.seconds,
             "input": self.target.input_uri,
             "recipe": self.target.recipe.to_dict(),
             "fingerprint": self.target.recipe.fingerprint,

@@ -39,5 +39,7 @@ def test_all_that_ran_was_counted(results):
 def test_stages_and_tracks_are_measured(results):
     whole = next(run for run in results["runs"] if (run["contender"], run["kind"]) == ("fma_prep", "whole"))
     assert {"read", "decode", "resample", "quantize"} <= set(whole["stages"])
+    assert set(whole["driver_stages"]) == {"list", "commit"}
+    assert 0 < sum(whole["driver_stages"].values()) < whole["wall_s"]
     assert len(results["alone"]["digitize"]["tracks"]) == 4
     assert "A smoke run" in tables(results)
