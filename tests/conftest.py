@@ -10,6 +10,26 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMB
     os.environ[name] = "1"
 
 
+MEASURED = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    """Make room for what tests measure."""
+    config.stash[MEASURED] = []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Show what was measured; a measurement is never a test."""
+    for line in config.stash[MEASURED]:
+        terminalreporter.write_line(f"measured: {line}")
+
+
+@pytest.fixture
+def measured(request):
+    """A list of lines to show at the end."""
+    return request.config.stash[MEASURED]
+
+
 @pytest.fixture(scope="session")
 def tracks(tmp_path_factory):
     """Return a folder of twelve healthy tracks, of several rates, bit rates and lengths."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fma_prep.command import digitize_parser
-from fma_prep.emr.submit import _parser as submit_parser
+from fma_prep.emr.submit import submit_parser
 from fma_prep.scrape.command import scrape_parser
 from tests.spark.conftest import environment
 

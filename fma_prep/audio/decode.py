@@ -4,7 +4,7 @@ What a listener would call broken fails; what plays well passes, with its flaws 
 of missing sound, and no other file is ever opened: only demuxers of audio files are let in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, BinaryIO
@@ -27,6 +27,7 @@ __all__ = [
     "Source",
     "Tally",
     "decode",
+    "decoding_by",
     "judge",
     "opened",
     "sound_of",
@@ -104,8 +105,8 @@ class Decoding:
         return iter(self._blocks)
 
 
-def decode(stream: BinaryIO, channel: Channel = "left", decoder: str = "av") -> Decoding:
-    """Begin to decode the audio file in `stream`.
+def decode(stream: BinaryIO, channel: Channel = "left") -> Decoding:
+    """Begin to decode the audio file in `stream`, in process.
 
     Parameters
     ----------
@@ -114,18 +115,17 @@ def decode(stream: BinaryIO, channel: Channel = "left", decoder: str = "av") -> 
     channel : {"left", "right", "mix"}
         `left` and `right` are FL and FR where the channels have names, else channels 0 and 1; `mix` is the mean of all.
         Mono is each of them.
-    decoder : {"av", "pydub"}
-        In process, or by an ffmpeg program and pydub: slow, and holds the track in memory; the reference.
 
     Raises
     ------
     TrackError
         At stage "decode": here if there is no sound in it; while iterating, if it is truncated or too damaged.
     """
-    if decoder == "pydub":
-        from fma_prep.audio.reference import pydub_pieces as read_pieces  # noqa: PLC0415  # few need it
-    else:
-        read_pieces = _av_pieces
+    return decoding_by("av", _av_pieces, stream, channel)
+
+
+def decoding_by(decoder: str, read_pieces: "PieceReader", stream: BinaryIO, channel: Channel) -> Decoding:
+    """Return what `decode` does, of whichever decoder: `read_pieces` brings the samples, here they are judged."""
     promise = read_promise(stream)
     source = Source(seconds_promised=promise.seconds, vbr=promise.vbr, decoder=decoder)
     tally = Tally()
@@ -244,6 +244,10 @@ class Piece:
     rate_hz: int
     samples: Samples
     starts: list[int]
+
+
+PieceReader = Callable[[BinaryIO, Channel, Source, Tally], Iterator[Piece]]
+"""Yields the samples of a file, and notes in Source and Tally what it sees."""
 
 
 def _gathered(frames: Iterable[av.AudioFrame], channel: Channel, source: Source, tally: Tally) -> Iterator[Piece]:

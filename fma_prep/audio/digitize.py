@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from fma_prep.audio import mulaw, subband
+from fma_prep.audio import mulaw, reference, subband
 from fma_prep.audio.decode import Decoding, Source, decode
 from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import Resampler
@@ -56,8 +56,8 @@ class Digitized:
 
 
 DECODERS: dict[str, Callable[[BinaryIO, Recipe], Decoding]] = {
-    "av": lambda stream, recipe: decode(stream, recipe.channel, "av"),
-    "pydub": lambda stream, recipe: decode(stream, recipe.channel, "pydub"),
+    "av": lambda stream, recipe: decode(stream, recipe.channel),
+    "pydub": lambda stream, recipe: reference.decode(stream, recipe.channel),
     "subband": subband.decode,  # gives samples at the recipe's rate, which the resampler leaves as they are
 }
 

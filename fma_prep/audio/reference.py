@@ -13,11 +13,22 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from fma_prep.audio.decode import CODECS, FORMATS, Piece, Source, Tally, opened, sound_of, used_channels
+from fma_prep.audio.decode import (
+    CODECS,
+    FORMATS,
+    Decoding,
+    Piece,
+    Source,
+    Tally,
+    decoding_by,
+    opened,
+    sound_of,
+    used_channels,
+)
 from fma_prep.audio.recipe import Channel
 from fma_prep.errors import SetupError, TrackError
 
-__all__ = ["audio_segment", "ffmpeg_program", "pydub_pieces", "to_wav"]
+__all__ = ["audio_segment", "decode", "ffmpeg_program", "to_wav"]
 
 _BLOCK_SAMPLES = 1 << 16
 _TIMEOUT_S = 3600
@@ -77,8 +88,12 @@ def to_wav(stream: BinaryIO, codec: str = "pcm_s16le") -> tuple[IO[bytes], int]:
     return wav, complaints.count(b"Error submitting packet to decoder")
 
 
-def pydub_pieces(stream: BinaryIO, channel: Channel, source: Source, tally: Tally) -> Iterator[Piece]:
-    """Yield the samples of `stream`; `decode` has the meaning of the parameters."""
+def decode(stream: BinaryIO, channel: Channel = "left") -> Decoding:
+    """Begin to decode as `fma_prep.audio.decode.decode` does, by the ffmpeg program and pydub."""
+    return decoding_by("pydub", _pieces, stream, channel)
+
+
+def _pieces(stream: BinaryIO, channel: Channel, source: Source, tally: Tally) -> Iterator[Piece]:
     with opened(stream) as container:
         sound_of(container, source)
     tally.size_bytes = stream.seek(0, 2)

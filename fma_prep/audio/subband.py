@@ -78,7 +78,7 @@ def decode(stream: BinaryIO, recipe: Recipe) -> Decoding:
         if _is_free_format(stream):
             raise TrackError("decode", "an MP3 of free format, which this tool does not take") from e
         stream.seek(0)
-        return decode_av(stream, recipe.channel, "av")
+        return decode_av(stream, recipe.channel)
 
 
 def _is_free_format(stream: BinaryIO) -> bool:

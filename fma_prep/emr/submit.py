@@ -21,7 +21,7 @@ from fma_prep.emr.platform import ARCHS, check
 from fma_prep.emr.upload import places, upload
 from fma_prep.errors import FmaPrepError, RefusedError, RunError, SetupError, UsageError
 
-__all__ = ["main", "parse_options"]
+__all__ = ["main", "parse_options", "submit_parser"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +57,7 @@ def parse_options(argv: list[str]) -> argparse.Namespace:
     UsageError
         For paths that the nodes could not use.
     """
-    parser = _parser()
+    parser = submit_parser()
     options, rest = parser.parse_known_args(argv)
     job = digitize_parser().parse_args([options.input, options.output, *rest])
     if job.master is not None or any(word.startswith("@") or "=@" in word for word in rest):
@@ -77,7 +77,8 @@ def parse_options(argv: list[str]) -> argparse.Namespace:
     return options
 
 
-def _parser() -> argparse.ArgumentParser:
+def submit_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``scripts/submit_emr.py``."""
     parser = argparse.ArgumentParser(
         prog="submit_emr.py",
         description="Run digitize.py on EMR. Options of digitize.py are passed on.",

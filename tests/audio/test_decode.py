@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fma_prep.audio.decode as module
-from fma_prep.audio import synth
+from fma_prep.audio import reference, synth
 from fma_prep.audio.decode import decode, opened, used_channels
 from fma_prep.errors import TrackError
 from tests.audio import tracks
@@ -22,8 +22,8 @@ INTEGERS |= {("flac", ""): 16, ("m4a", "alac"): 24}
 FLOATS = [("wav", "pcm_f32le"), ("wav", "pcm_f64le")]
 
 
-def samples(data, channel="left", decoder="av"):
-    decoding = decode(io.BytesIO(data), channel, decoder)
+def samples(data, channel="left", decode=decode):
+    decoding = decode(io.BytesIO(data), channel)
     return np.concatenate(list(decoding)), decoding.source
 
 
@@ -150,7 +150,7 @@ def test_bit_rates_are_found_with_and_without_a_tag(options, vbr, xing):
     assert source.codec == "mp3"
 
 
-@pytest.mark.parametrize("decoder", ["av", "pydub"])
+@pytest.mark.parametrize("decoder", [decode, reference.decode], ids=["av", "pydub"])
 @pytest.mark.parametrize(
     "script", ["ffconcat version 1.0\nfile '{}'\n", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{}\n"]
 )
@@ -158,15 +158,13 @@ def test_no_other_file_is_opened(tmp_path, script, decoder):
     other = tmp_path / "other.wav"
     other.write_bytes(tracks.file("wav"))
     with pytest.raises(TrackError, match="not an audio file"):
-        samples(script.format(other).encode(), decoder=decoder)
+        samples(script.format(other).encode(), decode=decoder)
 
 
 def test_the_whitelist_holds_on_ffmpegs_command_line(tmp_path):
-    from fma_prep.audio.reference import to_wav
-
     (tmp_path / "other.wav").write_bytes(tracks.file("wav"))
     with pytest.raises(TrackError, match="no sound"):
-        to_wav(io.BytesIO(f"ffconcat version 1.0\nfile '{tmp_path}/other.wav'\n".encode()))
+        reference.to_wav(io.BytesIO(f"ffconcat version 1.0\nfile '{tmp_path}/other.wav'\n".encode()))
 
 
 def test_a_cover_is_not_decoded():
@@ -228,7 +226,7 @@ def test_the_source_is_builtins_only():
 def test_pydub_is_the_same_but_for_16_bits():
     for options in ({}, {"container": "flac"}, {"container": "wav", "codec": "pcm_f32le"}, {"container": "m4a"}):
         mine, source = samples(tracks.file(**options))
-        theirs, other = samples(tracks.file(**options), decoder="pydub")
+        theirs, other = samples(tracks.file(**options), decode=reference.decode)
         n = min(len(mine), len(theirs))
         assert abs(len(mine) - len(theirs)) < 1024  # in an M4A, ffmpeg cuts the padding
         assert np.abs(mine[:n] - theirs[:n]).max() < 1.01 * 2**-15

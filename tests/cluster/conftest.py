@@ -23,26 +23,6 @@ def pytest_report_header():
     return f"cluster nodes are kept apart by: {apart}"
 
 
-MEASURED = pytest.StashKey[list[str]]()
-
-
-def pytest_configure(config):
-    """Make room for what tests measure."""
-    config.stash[MEASURED] = []
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    """Show what was measured; a measurement is never a test."""
-    for line in config.stash[MEASURED]:
-        terminalreporter.write_line(f"measured: {line}")
-
-
-@pytest.fixture
-def measured(request):
-    """A list of lines to show at the end."""
-    return request.config.stash[MEASURED]
-
-
 @pytest.fixture(scope="session")
 def work():
     """A folder on a disk that other users may enter; it goes at the end."""

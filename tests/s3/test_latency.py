@@ -1,0 +1,58 @@
+"""The job on a store that is far away: reading ahead hides the way."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from fma_prep.audio.synth import encode, music
+from fma_prep.dataset.storage import open_store
+from tests.s3.proxy import far_away
+
+ROOT = Path(__file__).parents[2]
+TRACKS, SECONDS, LATENCY_S = 24, 240, 0.1
+
+
+def digitize(source, out, **environment):
+    """Run the job; return the seconds from the first task's start to the last one's end, and what it made."""
+    job = [sys.executable, ROOT / "jobs/digitize.py", source, out, "--master", "local[2]", "--partitions", "4"]
+    done = subprocess.run(job, env={**os.environ, **environment}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    store = open_store(out)
+    records = [json.loads(store.read(e.path)) for e in store.list("_commits")]
+    times = [[datetime.fromisoformat(record[end]) for record in records] for end in ("start", "end")]
+    lines = map(json.loads, store.read("_manifest.jsonl").splitlines())
+    return (max(times[1]) - min(times[0])).total_seconds(), {line["track"]: line["codes_sha256"] for line in lines}
+
+
+def test_the_wire_is_as_long_as_it_says(gateway, bucket, act_as):
+    with far_away(gateway.endpoint, LATENCY_S) as endpoint:
+        store = open_store(f"s3://{bucket}", {"endpoint_url": endpoint})
+        store.write("a", bytes(1000))
+        started = time.monotonic()
+        for _ in range(5):
+            store.read("a")
+        assert time.monotonic() - started >= 5 * LATENCY_S
+
+
+@pytest.mark.slow
+def test_a_hundred_milliseconds_a_request(gateway, bucket, act_as, tmp_path, measured):
+    sounds = [encode(music(SECONDS, seed=seed), 44100, "mp3", bit_rate_bps=256_000) for seed in range(2)]
+    store = open_store(f"s3://{bucket}/in")
+    (tmp_path / "in").mkdir()
+    for i in range(TRACKS):
+        store.write(f"{i:03}.mp3", sounds[i % 2])
+        (tmp_path / f"in/{i:03}.mp3").write_bytes(sounds[i % 2])
+    here_s, here = digitize(str(tmp_path / "in"), str(tmp_path / "out"))
+    with far_away(gateway.endpoint, LATENCY_S) as endpoint:
+        there_s, there = digitize(f"s3://{bucket}/in", f"s3://{bucket}/out", AWS_ENDPOINT_URL=endpoint)
+    assert there == here
+    measured.append(
+        f"{TRACKS} tracks of {SECONDS} s from and to S3 with {LATENCY_S * 1000:.0f} ms a request: {there_s:.2f} s, "
+        f"from and to a local disk {here_s:.2f} s: {there_s / here_s:.2f} times"
+    )
