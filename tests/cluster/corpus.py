@@ -30,6 +30,15 @@ def make(folder: Path, *, colons: bool) -> Path:
     return folder
 
 
+def make_hours(folder: Path) -> float:
+    """Write enough music to time a run with; return its seconds."""
+    sounds = [encode(music(240, seed=i), 44100, "mp3", bit_rate_bps=256_000) for i in range(2)]
+    folder.mkdir()
+    for i in range(48):
+        (folder / f"{i:03}.mp3").write_bytes(sounds[i % 2])
+    return 48 * 240
+
+
 def copy(folder: Path, store: Store) -> None:
     """Copy a local folder into a store."""
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):

@@ -25,11 +25,19 @@ def tracks(hadoop, as_hadoop, work):
     return folder
 
 
-def run_locally(folder: Path, out: Path, spark: Path | None = None, **environment: str) -> dict:
+def run_locally(folder: Path, out: Path, *arguments: str) -> dict:
     """Run the same job file as a laptop would; return the manifest."""
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("HADOOP", "SPARK"))} | environment
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HADOOP", "SPARK"))}
     env["PYTHONPATH"] = str(downloads.ROOT)
-    job = [sys.executable, downloads.ROOT / "jobs/digitize.py", folder, out, "--master", "local[2]", *ARGUMENTS]
+    job = [
+        sys.executable,
+        downloads.ROOT / "jobs/digitize.py",
+        folder,
+        out,
+        "--master",
+        "local[2]",
+        *(arguments or ARGUMENTS),
+    ]
     done = subprocess.run(job, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return corpus.check(str(out))
@@ -62,13 +70,9 @@ def wait_for_commits(uri: str, count: int, process: subprocess.Popen, seconds: f
         time.sleep(0.1)
 
 
-def test_a_f_h_from_hdfs_to_hdfs_with_the_archive_shipped_and_the_same_records_as_on_a_laptop(
-    submit, local, work, measured
-):
+def test_a_f_h_from_hdfs_to_hdfs_with_the_archive_shipped_and_the_same_records_as_on_a_laptop(submit, local):
     done = submit("digitize.py", IN, "hdfs:///user/hadoop/a", *ARGUMENTS)
     assert done.status == 0, done.log
-    here, there = corpus.span_s(str(work / "local-out")), corpus.span_s("hdfs:///user/hadoop/a")
-    measured.append(f"on YARN with two NodeManagers {there:.1f} s, in local[2] {here:.1f} s: {there / here:.2f} times")
     assert corpus.check("hdfs:///user/hadoop/a") == local  # shard names too, and these hold a hash of the content
     if APART:
         assert spread("hdfs:///user/hadoop/a") == {"core1", "core2"}
@@ -76,6 +80,21 @@ def test_a_f_h_from_hdfs_to_hdfs_with_the_archive_shipped_and_the_same_records_a
     again = submit("digitize.py", IN, "hdfs:///user/hadoop/a", *ARGUMENTS)
     assert again.status == 0, again.log
     assert corpus.check("hdfs:///user/hadoop/a") == local
+
+
+def test_the_time_it_takes_on_two_nodemanagers_and_on_two_local_workers(submit, as_hadoop, work, measured):
+    folder, music, out = work / "hours", "hdfs:///user/hadoop/hours", "hdfs:///user/hadoop/hours-out"
+    seconds = corpus.make_hours(folder)
+    corpus.copy(folder, open_store(music, create=True))
+    options = ("--partitions", "6")  # of 64 MB each, as partitions usually are
+    run_locally(folder, work / "hours-local", *options)
+    done = submit("digitize.py", music, out, *options)
+    assert done.status == 0, done.log
+    here, there = corpus.span_s(str(work / "hours-local")), corpus.span_s(out)
+    measured.append(
+        f"{seconds / 3600:.1f} h on YARN with two NodeManagers {there:.1f} s, in local[2] {here:.1f} s: "
+        f"{there / here:.2f} times"
+    )
 
 
 @pytest.mark.skipif(not APART, reason="this machine forbids namespaces, and /opt is its own")

@@ -21,6 +21,6 @@ def test_a_node_sees_nothing_of_the_checkout_and_no_package(hadoop):
 
 def test_hdfs_keeps_strangers_out(hadoop):
     with pytest.raises(RuntimeError, match="Permission denied: user=stranger"):
-        hadoop.hdfs("-touchz /user/hadoop/x", user="stranger")
-    hadoop.hdfs("-touchz /user/hadoop/x")
-    assert "/user/hadoop/x" in hadoop.hdfs("-ls /user/hadoop")
+        hadoop.hdfs("-touchz /user/hadoop/touched", user="stranger")
+    hadoop.hdfs("-touchz /user/hadoop/touched")
+    assert "/user/hadoop/touched" in hadoop.hdfs("-ls /user/hadoop")
