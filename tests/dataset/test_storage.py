@@ -1,5 +1,6 @@
 """The contract on what runs without a server, and what is the local disk's own."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import fsspec
 import pytest
 
+from fma_prep.dataset import storage
 from fma_prep.dataset.storage import list_input, open_store
 from fma_prep.errors import NotFoundError, StorageError, UsageError
 from tests.dataset.store_contract import StoreContract
@@ -122,3 +124,30 @@ def test_written_files_are_readable_by_others(tmp_path):
     finally:
         os.umask(previous)
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [
+        (RuntimeError("OperationFailed: Failed to complete file in time"), True),
+        (RuntimeError("org.apache.hadoop.hdfs.server.namenode.SafeModeException"), True),
+        (ConnectionResetError(), True),
+        (OSError(errno.ESTALE, "stale"), True),
+        (OSError(errno.ENOSPC, "full"), False),
+        (RuntimeError("AccessControlException: Permission denied"), False),
+        (FileNotFoundError(), False),
+    ],
+)
+def test_only_what_may_work_in_a_second_is_tried_again(tmp_path, monkeypatch, error, again):
+    monkeypatch.setattr(storage, "_PAUSES_S", (0.0, 0.0))
+    store, attempts = open_store(str(tmp_path)), []
+
+    def fail(path, source, overwrite):
+        attempts.append(path)
+        raise error
+
+    store.write("a", b"")
+    monkeypatch.setattr(store._backend, "write", fail)
+    with pytest.raises(StorageError):
+        store.write("a", b"")
+    assert len(attempts) == (3 if again else 1)

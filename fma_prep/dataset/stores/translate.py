@@ -32,7 +32,10 @@ _KINDS: dict[type[Exception], str] = {
     IsADirectoryError: "it is a folder",
     NotADirectoryError: "part of its path is a file",
 }
-_HDFS_BUSY = re.compile(r"StandbyException|SafeModeException|timed out|[Cc]onnection (reset|closed)|RetriableException")
+_HDFS_BUSY = re.compile(
+    r"StandbyException|SafeModeException|timed out|[Cc]onnection (reset|closed)|RetriableException|"
+    r"Failed to complete file in time"  # its DataNodes did not report it: their disks may be busy
+)
 _HDFS_MESSAGE = re.compile(r'RPCError\(\s*"([^"]*)",\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
