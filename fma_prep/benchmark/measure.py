@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fma_prep.errors import RunError
 
-__all__ = ["Measured", "descendants", "measure", "run_measured"]
+__all__ = ["Measured", "measure", "run_measured"]
 
 _SAMPLE_S = 0.1
 _ORPHANS_MAY_TAKE_S = 20.0
@@ -88,41 +88,35 @@ def run_measured(
 def measure(command: Sequence[str]) -> tuple[int, Measured]:
     """Run `command` as a child of this process; return its exit status and its cost."""
     _adopt_orphans()
-    peak = _Peak()
+    watch = _Watch()
     busy_s = _machine_busy_s()
     start = time.perf_counter()
     child = subprocess.Popen(command)  # noqa: S603  # what the caller gave
-    with peak:
+    with watch:
         _, status, usage = os.wait4(child.pid, 0)
         wall_s = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)  # or Popen waits for it in its destructor
-        cpu_s = usage.ru_utime + usage.ru_stime + _reap_orphans()
+        orphans_s = _reap_orphans(watch)
+    cpu_s = usage.ru_utime + usage.ru_stime + orphans_s + sum(watch.lost_s.values())
     busy_s = None if busy_s is None else max(0.0, (_machine_busy_s() or 0.0) - busy_s - cpu_s)
-    return child.returncode, Measured(wall_s, cpu_s, peak.bytes or None, busy_s)
+    return child.returncode, Measured(wall_s, cpu_s, watch.peak_bytes or None, busy_s)
 
 
-def descendants(root: int) -> list[int]:
-    """Return the process ids below `root`, where there is ``/proc``."""
-    parents: dict[int, list[int]] = {}
-    for entry in _PROC.glob("[0-9]*/stat"):
-        try:
-            after_name = entry.read_text(errors="replace").rpartition(")")[2].split()
-        except OSError:  # it ended
-            continue
-        parents.setdefault(int(after_name[1]), []).append(int(entry.parent.name))
-    found, queue = [], [root]
-    while queue:
-        children = parents.get(queue.pop(), [])
-        found += children
-        queue += children
-    return found
+class _Watch:
+    """Watches this process's descendants in a thread, where there is ``/proc``.
 
-
-class _Peak:
-    """Watches the memory of this process's descendants in a thread."""
+    Attributes
+    ----------
+    peak_bytes : int
+        Of their memory together.
+    lost_s : dict
+        Processor time, by process id, of those whose parent ignores SIGCHLD, as pyspark's daemon does: the kernel drops
+        it when they end.
+    """
 
     def __init__(self) -> None:
-        self.bytes = 0
+        self.peak_bytes = 0
+        self.lost_s: dict[int, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -137,7 +131,54 @@ class _Peak:
 
     def _watch(self) -> None:
         while not self._stop.wait(_SAMPLE_S):
-            self.bytes = max(self.bytes, sum(map(_memory_bytes, descendants(os.getpid()))))
+            children = _children()
+            found = _below(os.getpid(), children)
+            self.peak_bytes = max(self.peak_bytes, sum(map(_memory_bytes, found)))
+            for parent in filter(_waits_for_nobody, found):
+                self.lost_s |= {pid: cpu_s for pid in children.get(parent, ()) if (cpu_s := _cpu_s(pid)) is not None}
+
+
+def _children() -> dict[int, list[int]]:
+    """Return the ids of the processes there are, by that of their parent."""
+    found: dict[int, list[int]] = {}
+    for entry in _PROC.glob("[0-9]*"):
+        if stat := _stat(int(entry.name)):
+            found.setdefault(int(stat[1]), []).append(int(entry.name))
+    return found
+
+
+def _below(root: int, children: Mapping[int, Sequence[int]]) -> list[int]:
+    found: list[int] = []
+    queue = [root]
+    while queue:
+        under = children.get(queue.pop(), ())
+        found += under
+        queue += under
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of proc_pid_stat(5) from the third on; none if the process has ended."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _cpu_s(pid: int) -> float | None:
+    """Return the user and system time of a process and of the children that it waited for."""
+    stat = _stat(pid)
+    return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK") if stat else None
+
+
+def _waits_for_nobody(pid: int) -> bool:
+    """Return whether a process ignores SIGCHLD."""
+    try:
+        status = (_PROC / str(pid) / "status").read_text(errors="replace")
+    except OSError:
+        return False
+    ignored = next((int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigIgn:")), 0)
+    return bool(ignored >> (signal.SIGCHLD - 1) & 1)
 
 
 def _memory_bytes(pid: int) -> int:
@@ -153,7 +194,7 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
 
 
-def _reap_orphans() -> float:
+def _reap_orphans(watch: _Watch) -> float:
     """Wait for the children that this process adopted; return their processor time in seconds."""
     cpu_s, patience = 0.0, time.monotonic() + _ORPHANS_MAY_TAKE_S
     while True:
@@ -163,8 +204,9 @@ def _reap_orphans() -> float:
             return cpu_s
         if pid:
             cpu_s += usage.ru_utime + usage.ru_stime
+            watch.lost_s.pop(pid, None)
         elif time.monotonic() > patience:  # they would run for ever
-            for orphan in descendants(os.getpid()):
+            for orphan in _below(os.getpid(), _children()):
                 os.kill(orphan, signal.SIGKILL)
         else:
             time.sleep(0.01)

@@ -21,6 +21,16 @@ def test_counts_the_processor_time_of_an_orphan(tmp_path):
     assert cost.cpu_s > 0.3
 
 
+def test_counts_what_the_kernel_drops_where_a_parent_ignores_its_children(tmp_path):
+    parent = f"""import signal, subprocess, sys, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+child = subprocess.Popen([sys.executable, '-c', {BURN!r}])
+time.sleep(1)
+child.returncode = 0
+"""
+    assert 0.2 < measured(tmp_path, parent).cpu_s < 0.6
+
+
 def test_a_sleeper_costs_wall_time_only(tmp_path):
     start = time.perf_counter()
     cost = measured(tmp_path, "import time; time.sleep(0.5)")
