@@ -89,7 +89,7 @@ def measure(command: Sequence[str]) -> tuple[int, Measured]:
     """Run `command` as a child of this process; return its exit status and its cost."""
     _adopt_orphans()
     watch = _Watch()
-    busy_s = _machine_busy_s()
+    busy_s, own_s = _machine_busy_s(), time.process_time()
     start = time.perf_counter()
     child = subprocess.Popen(command)  # noqa: S603  # what the caller gave
     with watch:
@@ -98,7 +98,8 @@ def measure(command: Sequence[str]) -> tuple[int, Measured]:
         child.returncode = os.waitstatus_to_exitcode(status)  # or Popen waits for it in its destructor
         orphans_s = _reap_orphans(watch)
     cpu_s = usage.ru_utime + usage.ru_stime + orphans_s + sum(watch.lost_s.values())
-    busy_s = None if busy_s is None else max(0.0, (_machine_busy_s() or 0.0) - busy_s - cpu_s)
+    known_s = cpu_s + time.process_time() - own_s  # watching costs something too
+    busy_s = None if busy_s is None else max(0.0, (_machine_busy_s() or 0.0) - busy_s - known_s)
     return child.returncode, Measured(wall_s, cpu_s, watch.peak_bytes or None, busy_s)
 
 
