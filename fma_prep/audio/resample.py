@@ -33,7 +33,7 @@ RATES_HZ = range(1000, 768_001)  # beyond, no sound was meant, and the work coul
 
 _BLOCK_SAMPLES = 1 << 17
 _ROW_IN, _ROW_OUT = 192, 16  # at the least: BLAS is slow with small matrices
-_GROUP_COLUMNS = 16  # fewer have fewer zeros among their weights, down to where products get too small
+_GROUP_COLUMNS = 40  # more have more zeros among their weights, fewer make products too small for BLAS
 _PIECE = 192  # inputs multiplied at once: no longer than any row
 _CACHED_WEIGHTS = 1 << 21  # 16 MB; larger tables are computed anew for each block
 
