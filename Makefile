@@ -46,7 +46,7 @@ test: $(BUILT) ## all tests that a contributor must pass
 
 .PHONY: test-unit
 test-unit: $(BUILT) ## the quick ones among them: no Spark, half a minute
-	@$(ACTIVATE) python -m pytest -n auto -m "not slow" --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser --ignore=tests/spark
+	@$(ACTIVATE) python -m pytest -n auto --dist worksteal -m "not slow" --ignore=tests/cluster --ignore=tests/s3 --ignore=tests/browser --ignore=tests/spark
 
 .PHONY: test-cluster
 test-cluster: $(BUILT) ## the job on a real YARN and HDFS cluster, started here for it

@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--input", type=Path, metavar="FOLDER", help="audio of one's own instead")
     p.add_argument("--seed", type=int, default=0, help="of the corpus (default: %(default)s)")
     p.add_argument("--workers", type=_list, metavar="N,N", help="default: 1, 2, 4 … up to the processors that are here")
-    p.add_argument("--master", help="a Spark master to measure besides")
+    p.add_argument("--master", help="a Spark master to measure besides; its nodes must see these files")
     p.add_argument("--contenders", type=_list, metavar="LIST", help=f"of {', '.join(CONTENDERS)} (default: all)")
     p.add_argument("--repetitions", type=int, default=3, metavar="N", help="default: %(default)s")
     p.add_argument("--growth", type=_list, metavar="N,N", help="numbers of songs; 0 for none (default: 10,20,40,80)")

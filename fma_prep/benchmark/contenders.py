@@ -1,6 +1,7 @@
 """Who runs in a benchmark: how each is started, and how its codes are read back to be compared."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -62,7 +63,9 @@ def master(workers: str) -> str:
 
 def digitize(source: Path, output: Path, workers: str, *options: str) -> list[str]:
     """Return the command that runs this pipeline."""
-    job = [sys.executable, str(ROOT / "jobs/digitize.py"), str(source), str(output)]
+    # on a cluster, whose nodes must see the same files, a path has to say so
+    here = [str(path) if workers.isdigit() else f"file://{path.resolve()}" for path in (source, output)]
+    job = [sys.executable, str(ROOT / "jobs/digitize.py"), *here]
     return [*job, "--master", master(workers), *options]
 
 
@@ -124,7 +127,11 @@ def available(name: str) -> bool:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment that all contenders run in: this one, this checkout first, one thread a worker."""
+    """Return the environment that all run in: this one, this checkout first, one thread a worker, this Python."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    return {**os.environ, **one, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
+    spark = {  # for the workers of a cluster; local ones have them from here
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_SUBMIT_ARGS": f"--conf {shlex.quote(f'spark.executorEnv.PYTHONPATH={path}')} pyspark-shell",
+    }
+    return {**os.environ, **one, **spark, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}

@@ -13,11 +13,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from fma_prep.audio import synth
 from fma_prep.audio.decode import decode
 from fma_prep.errors import NotFoundError, TrackError
+from fma_prep.progress import progress
 
 __all__ = ["Corpus", "Track", "from_folder", "make", "planned", "subset"]
 
@@ -111,7 +111,7 @@ def make(cache: Path, tracks: Sequence[Track], workers: int) -> Corpus:
     longest_first = sorted(tracks, key=lambda track: -track.seconds)
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         made = pool.map(_write, [unfinished] * len(tracks), longest_first)
-        list(tqdm(made, "making the corpus", len(tracks), unit="track", disable=None))
+        list(progress("making the corpus", made, total=len(tracks), unit="tracks"))
     (unfinished / _ABOUT).write_text(json.dumps(corpus.seconds))
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
@@ -135,7 +135,7 @@ def from_folder(folder: Path) -> Corpus:
     """
     seconds = {}
     files = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in _SUFFIXES]
-    for path in tqdm(files, "looking at the corpus", unit="track", disable=None):
+    for path in progress("looking at the corpus", files, unit="tracks"):
         with path.open("rb") as stream, suppress(TrackError):
             decoding = decode(stream)
             rate_hz = decoding.rate_hz

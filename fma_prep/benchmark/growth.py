@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import imageio_ffmpeg
-from tqdm import tqdm
 
 from fma_prep.benchmark.contenders import CONTENDERS, ORIGINAL, OURS, ROOT, environment
 from fma_prep.benchmark.measure import run_measured
+from fma_prep.progress import progress
 from fma_prep.scrape.fixture import FixtureSite
 
 __all__ = ["grow"]
@@ -34,11 +34,11 @@ def grow(counts: Sequence[int], work: Path, workers: str) -> dict[str, Any]:
         How many, where there can be more than one.
     """
     with FixtureSite(max(counts), _SONG_S) as site:
-        for song in tqdm(site.catalogue, "making songs", unit="song", disable=None):
+        for song in progress("making songs", site.catalogue, unit="songs"):
             song.mp3()  # made and kept, so that the site serves it without delay
         steps = _steps(site, workers)
         seconds: dict[str, dict[str, float]] = {step: {} for step in steps}
-        bar = tqdm(total=len(counts) * len(steps), desc="by number of songs", unit="run", disable=None)
+        bar = progress("by number of songs", total=len(counts) * len(steps), unit="runs")
         for count in counts:
             folder = work / f"songs-{count}"
             folder.mkdir(parents=True)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 import fma_prep
 from fma_prep.benchmark import corpus as corpora
@@ -23,6 +22,7 @@ from fma_prep.benchmark.contenders import CONTENDERS, OURS, ROOT, available, dig
 from fma_prep.benchmark.corpus import Corpus
 from fma_prep.benchmark.measure import Measured, run_measured
 from fma_prep.dataset.manifest import SUMMARY
+from fma_prep.progress import progress
 
 __all__ = ["FORMAT", "Settings", "benchmark"]
 
@@ -110,7 +110,7 @@ def _timed_runs(settings: Settings) -> tuple[list[dict[str, Any]], dict[str, Pat
     records, kept = [], {}
     starts = 1 if settings.smoke else settings.repetitions
     total = (starts + settings.repetitions) * len(settings.runs)
-    bar = tqdm(total=total, desc="measuring", unit="run", disable=None)
+    bar = progress("measuring", total=total, unit="runs")
     for repetition in range(settings.repetitions):
         at = repetition * len(settings.runs) // settings.repetitions  # nobody is always first
         for name, workers in settings.runs[at:] + settings.runs[:at]:

@@ -7,10 +7,10 @@ from typing import Any
 
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
-from tqdm import tqdm
 
 from fma_prep.emr.watch import told
 from fma_prep.errors import RefusedError
+from fma_prep.progress import progress
 
 __all__ = ["places", "upload"]
 
@@ -29,7 +29,7 @@ def upload(s3: Any, where: str, archive: Path, root: Path, say: Callable[[str], 
         if _is_there(s3, bucket, key, size):
             say(f"{path.name} is in {where} already")
             continue
-        with tqdm(total=size, unit="B", unit_scale=True, desc=path.name, disable=None) as bar:
+        with progress(path.name, total=size, unit="B") as bar:
             try:
                 s3.upload_file(str(path), bucket, key, Callback=bar.update)
             except (ClientError, S3UploadFailedError) as e:

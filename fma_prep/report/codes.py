@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fma_prep.dataset.storage import Store
+from fma_prep.progress import progress
 from fma_prep.report.collect import Place
 
 __all__ = ["CodeCounts", "codes_of", "count_codes"]
@@ -80,7 +81,8 @@ def count_codes(
         pieces.append((place, (place.n_samples - length) // 2, length))
     single, pairs = np.zeros(256, np.int64), np.zeros(65536, np.int64)
     with ThreadPoolExecutor(_READERS) as pool:
-        for codes in pool.map(lambda piece: codes_of(store, *piece), pieces):
+        read = pool.map(lambda piece: codes_of(store, *piece), pieces)
+        for codes in progress("counting codes", read, total=len(pieces), unit="tracks"):
             single += np.bincount(codes, minlength=256)
             pairs += np.bincount(codes[:-1].astype(np.uint16) << 8 | codes[1:], minlength=65536)
     return CodeCounts(single, pairs.reshape(256, 256), len(pieces), len(places), whole)

@@ -11,6 +11,7 @@ from typing import Any
 
 from fma_prep.dataset.storage import Store
 from fma_prep.errors import DatasetError, NotFoundError, printable
+from fma_prep.progress import progress
 
 __all__ = ["Failure", "Overview", "Place", "Task", "collect"]
 
@@ -126,6 +127,7 @@ def collect(store: Store) -> Overview:
     overview.clipped.sort(key=lambda item: -item[1])
     if store.exists("_summary.json"):
         overview.summary = json.loads(store.read("_summary.json"))
+        overview.stages_s.update(overview.summary.get("driver_seconds", {}))
     _read_commits(overview, store, {place.shard for place in overview.places})
     return overview
 
@@ -191,7 +193,7 @@ def _read_commits(overview: Overview, store: Store, shards: set[str]) -> None:
     """Read the commit records whose shards the manifest names, or that have none: others were replaced since."""
     names = [entry.path for entry in store.list("_commits") if entry.path.endswith(".json")]
     with ThreadPoolExecutor(_READERS) as pool:
-        for raw in pool.map(store.read, names):
+        for raw in progress("reading commit records", pool.map(store.read, names), total=len(names), unit="records"):
             record = json.loads(raw)
             if record["shard"] is not None and record["shard"] not in shards:
                 continue

@@ -265,7 +265,11 @@ def _run(o: Overview) -> Section:
     found = []
     if sum(o.stages_s.values()) > 0:
         found.append(
-            ("Time by stage", figures.stages(o.stages_s), "All tasks together. Decoding should be most of it.")
+            (
+                "Time by stage",
+                figures.stages(o.stages_s),
+                "All tasks together, and the driver's listing and committing. Decoding should be most of it.",
+            )
         )
     if o.tasks:
         found.append(

@@ -30,6 +30,7 @@ def run(kernel, pinned, threads=1):
     return subprocess.run(program, env=environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+@pytest.mark.slow
 def test_two_machines_with_different_kernels_give_the_same_codes():
     kernels = ("Haswell", "Sandybridge")
     if run(kernels[0], pinned=False) == run(kernels[1], pinned=False):

@@ -223,6 +223,7 @@ def test_the_source_is_builtins_only():
     assert json.loads(json.dumps(settings)) == settings
 
 
+@pytest.mark.slow
 def test_pydub_is_the_same_but_for_16_bits():
     for options in ({}, {"container": "flac"}, {"container": "wav", "codec": "pcm_f32le"}, {"container": "m4a"}):
         mine, source = samples(tracks.file(**options))

@@ -66,9 +66,8 @@ MORE = {
 }
 
 
-@pytest.mark.parametrize(
-    "options", [*ORACLE.values(), *(pytest.param(o, marks=pytest.mark.slow) for o in MORE.values())]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [*ORACLE.values(), *MORE.values()])
 def test_codes_are_those_of_the_original_pipeline(options):
     data = file(**options)
     mine = codes(data).astype(int)

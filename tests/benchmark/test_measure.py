@@ -21,6 +21,7 @@ def test_counts_the_processor_time_of_an_orphan(tmp_path):
     assert cost.cpu_s > 0.3
 
 
+@pytest.mark.slow
 def test_counts_what_the_kernel_drops_where_a_parent_ignores_its_children(tmp_path):
     parent = f"""import signal, subprocess, sys, time
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -31,6 +32,7 @@ child.returncode = 0
     assert 0.2 < measured(tmp_path, parent).cpu_s < 0.6
 
 
+@pytest.mark.slow
 def test_a_sleeper_costs_wall_time_only(tmp_path):
     start = time.perf_counter()
     cost = measured(tmp_path, "import time; time.sleep(0.5)")
@@ -38,6 +40,7 @@ def test_a_sleeper_costs_wall_time_only(tmp_path):
     assert cost.cpu_s < 0.4
 
 
+@pytest.mark.slow
 def test_sees_the_peak_of_memory(tmp_path):
     cost = measured(tmp_path, "import time; x = bytearray(b'1' * 200_000_000); time.sleep(0.5)")
     assert 200e6 < cost.peak_bytes < 500e6

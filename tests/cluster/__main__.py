@@ -6,8 +6,10 @@ and none is needed. The network has no way out, so nothing in these tests can re
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.cluster import downloads
 
 WORLD = "FMA_PREP_CLUSTER_WORLD"  # in the environment of the tests: what could be set apart here
 _NAMESPACES = ["--mount", "--net", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc"]
+_PDEATHSIG = 1  # PR_SET_PDEATHSIG of linux/prctl.h
 BRIDGE = "10.77.0.1"
 USERS = {"hdfs": 60001, "yarn": 60002, "hadoop": 60003, "stranger": 60004}
 
@@ -31,10 +34,23 @@ def main() -> None:
         unshare = [*prefix, "unshare", *_NAMESPACES]
         if os.environ.get(WORLD) != "none" and shutil.which(unshare[0]) and _can([*unshare, "true"]):
             # PYTHONPATH by env: sudo may drop it
-            os.execvp(unshare[0], [*unshare, "env", f"PYTHONPATH={downloads.ROOT}", f"{WORLD}=apart", *me])  # noqa: S606
+            sys.exit(_apart([*unshare, "env", f"PYTHONPATH={downloads.ROOT}", f"{WORLD}=apart", *me]))
     print("cluster tests: this machine forbids namespaces: nodes share its files, network and user", file=sys.stderr)
     os.environ[WORLD] = "none"
     os.execv(sys.executable, [sys.executable, *_pytest(sys.argv[1:])])  # noqa: S606
+
+
+def _apart(unshare: list[str]) -> int:
+    """Run it, and end it with this process, whatever ends this one: unshare itself heeds SIGKILL only."""
+    process = subprocess.Popen(unshare, preexec_fn=_die_with_parent)  # noqa: PLW1509  # there are no threads yet
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # pytest gets it too, and says how far it came
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: process.kill())
+    return 0 if process.wait() == 0 else 1
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 def _can(command: list[str]) -> bool:

@@ -94,6 +94,7 @@ def test_a_filter_that_means_nothing_is_refused(text):
         wanted(text)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=80) | st.from_regex(r"https?://creativecommons\.org/[a-z/.0-9-]{0,40}", fullmatch=True))
 def test_any_text_is_answered(text):
     assert spdx(text) is None or family(spdx(text)) in FAMILIES

@@ -120,6 +120,7 @@ def test_names_title_artist_and_licence_of_what_it_plays(page):
     assert "Loud <i>, by A & B, CC0-1.0" in page.text
 
 
+@pytest.mark.slow
 def test_says_when_the_sources_are_gone(dataset, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(dataset, copy)
@@ -130,6 +131,7 @@ def test_says_when_the_sources_are_gone(dataset, tmp_path):
     assert text.count("The source cannot be shown") == 3
 
 
+@pytest.mark.slow
 def test_an_unfinished_dataset_is_called_so(dataset, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(dataset, copy)
@@ -142,6 +144,7 @@ def test_what_is_no_dataset_is_an_error_that_says_so(tmp_path):
         make_page(open_store(str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_the_command_puts_the_page_into_the_dataset(dataset, capsys):
     command.main([str(dataset), "--excerpts", "0"])
     said = capsys.readouterr().out

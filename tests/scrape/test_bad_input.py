@@ -116,6 +116,7 @@ PAGINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("site", PAGINGS, indirect=True)
 def test_pages_end_however_the_site_pages(site, room):
     outcome, _ = room.scrape()

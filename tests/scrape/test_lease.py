@@ -37,6 +37,7 @@ def test_the_second_is_told_who_is_first(store):
     assert store.list() == []
 
 
+@pytest.mark.slow
 def test_of_many_who_come_at_once_never_two_work(store):
     at_work, most, entered = set(), [0], [0]
     start = threading.Barrier(4)

@@ -94,6 +94,7 @@ def test_a_crawl_delay_beyond_patience_stops(site, room):
         room.scrape()
 
 
+@pytest.mark.slow
 def test_retry_after_is_honoured_at_a_burst(site, room):
     site.burst, site.retry_after = 4, "1"
     outcome, _ = room.scrape(progress=Patient(), politeness={"backoff_s": 9})
@@ -111,7 +112,7 @@ def test_what_retry_after_may_say(header, waits, site, room):
     assert [seconds for seconds, why in progress.waits if "asks us to wait" in why] == waits
 
 
-@pytest.mark.parametrize("header", ["301", "9" * 400, HOUR_AHEAD])
+@pytest.mark.parametrize("header", ["301", "9" * 400, HOUR_AHEAD], ids=["seconds", "centuries", "a date"])
 def test_a_longer_wait_than_ours_stops_and_says_when_to_come_back(header, site, room):
     site.retry_after, site.refuse = header, {site.song(2).path: 1}
     with pytest.raises(StopError, match=r"asks us to wait \d+ s \(status 503\)\. Come back after 20..-"):
