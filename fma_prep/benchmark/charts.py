@@ -15,6 +15,8 @@ from fma_prep.benchmark.contenders import OURS
 
 __all__ = ["draw", "save"]
 
+# As many as there are stages: none may stand for two.
+_COLOURS = "#0b6e99 #c2571a #3d8c40 #8a4fa3 #8c6d1f #5f6b7a #b03060 #17a2a2 #e0a020 #999999".split()
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
@@ -22,7 +24,7 @@ _STYLE: dict[Any, Any] = {
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "figure.dpi": 130,
-    "axes.prop_cycle": cycler(color=["#0b6e99", "#c2571a", "#3d8c40", "#8a4fa3", "#8c6d1f", "#5f6b7a", "#b03060"]),
+    "axes.prop_cycle": cycler(color=_COLOURS),
 }
 _STAGES = ("list", "read", "decode", "resample", "quantize", "write", "commit")
 
@@ -123,10 +125,14 @@ def _median_stages(results: Mapping[str, Any], workers: str) -> dict[str, float]
 
 
 def _growth(axes: Axes, results: Mapping[str, Any]) -> str:
-    for what, times in results["growth"]["seconds"].items():
-        songs = sorted(int(n) for n in times)
+    grown = results["growth"]["seconds"]
+    songs = sorted({int(n) for times in grown.values() for n in times})
+    for what, times in grown.items():
         axes.plot(songs, [times[str(n)] for n in songs], "o-", label=what)
     axes.set(title="Time by number of songs", xlabel="songs", ylabel="seconds, start-up included")
     axes.set(xscale="log", yscale="log")
+    axes.set_xticks(songs, list(map(str, songs)))
+    axes.minorticks_off()
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.legend(frameon=False)
     return f"{results['growth']['caption']} A straight line at 45° would be proportional; a flat one is start-up."
