@@ -1,6 +1,7 @@
 """For all tests: the environment that a worker has."""
 
 import os
+import signal
 
 import pytest
 
@@ -8,6 +9,8 @@ from fma_prep.audio import synth  # importing fma_prep chooses the BLAS kernel b
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ[name] = "1"
+# Under nohup, or behind an `&`, a program inherits that Ctrl-C is ignored; those that tests interrupt must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 MEASURED = pytest.StashKey[list[str]]()

@@ -157,8 +157,8 @@ def test_a_cluster_that_fails_is_explained_by_its_own_logs(aws, begun):
 def test_control_c_with_nobody_to_ask_ends_the_cluster(aws, begun):
     process, cluster = begun
     process.send_signal(signal.SIGINT)
-    told = process.stderr.read()
-    assert process.wait(60) == 130
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
     assert "is ending" in told
     assert aws.client("emr").describe_cluster(ClusterId=cluster)["Cluster"]["Status"]["State"] == "TERMINATED"
 
