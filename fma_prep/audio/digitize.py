@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fma_prep.audio import mulaw, reference, subband
-from fma_prep.audio.decode import Decoding, Source, decode
+from fma_prep.audio.decode import Decoding, decode
 from fma_prep.audio.recipe import Recipe
 from fma_prep.audio.resample import Resampler
+from fma_prep.audio.source import Source
 from fma_prep.clock import Clock
 from fma_prep.errors import TrackError
 

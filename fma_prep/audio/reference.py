@@ -18,14 +18,13 @@ from fma_prep.audio.decode import (
     FORMATS,
     Decoding,
     Piece,
-    Source,
-    Tally,
     decoding_by,
     opened,
     sound_of,
     used_channels,
 )
 from fma_prep.audio.recipe import Channel
+from fma_prep.audio.source import Source, Tally
 from fma_prep.errors import SetupError, TrackError
 
 __all__ = ["audio_segment", "decode", "ffmpeg_program", "to_wav"]

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fma_prep.audio import subband_core
-from fma_prep.audio.decode import Decoding, Source, Tally, judge
+from fma_prep.audio.decode import Decoding
 from fma_prep.audio.decode import decode as decode_av
 from fma_prep.audio.promise import Promise, after_id3, read_promise
 from fma_prep.audio.recipe import Recipe
+from fma_prep.audio.source import Source, Tally, judge
 from fma_prep.audio.subband_map import SLOT, SubbandMap, subbands_needed
 from fma_prep.errors import TrackError
 

@@ -1,17 +1,16 @@
 """The job on a store that is far away: reading ahead hides the way."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from fma_prep.audio.synth import encode, music
 from fma_prep.dataset.storage import open_store
+from tests.cluster import corpus
 from tests.s3.proxy import far_away
 
 ROOT = Path(__file__).parents[2]
@@ -24,10 +23,8 @@ def digitize(source, out, **environment):
     job = [sys.executable, ROOT / "jobs/digitize.py", source, out, "--master", "local[1]", "--partitions", "3"]
     done = subprocess.run(job, env={**os.environ, **environment}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    records = [json.loads(path.read_text()) for path in out.glob("_commits/*.json")]
-    times = [[datetime.fromisoformat(record[end]) for record in records] for end in ("start", "end")]
-    lines = map(json.loads, (out / "_manifest.jsonl").read_text().splitlines())
-    return (max(times[1]) - min(times[0])).total_seconds(), {line["track"]: line["codes_sha256"] for line in lines}
+    made = {track: line["codes_sha256"] for track, line in corpus.manifest(str(out)).items()}
+    return corpus.span_s(str(out)), made
 
 
 def test_the_wire_is_as_long_as_it_says(gateway, bucket, act_as):
